@@ -1,0 +1,1 @@
+"""Generic wrappers below formats: strict JSON, shard indexes, zip, tar, the pickle machine."""

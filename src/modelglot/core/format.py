@@ -1,0 +1,116 @@
+"""The contract of a format: it describes, it never moves tensor bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from modelglot.core.layout import Layout, Options
+from modelglot.core.limits import Limits
+from modelglot.core.model import FileRef, Model
+from modelglot.core.notes import Finding, Loss
+
+
+@dataclass(frozen=True, slots=True)
+class FormatInfo:
+    """``name`` is kebab-case and what ``--to`` and ``--from`` take. ``suffixes`` start with a dot, the usual one first.
+
+    ``can`` is a subset of read, write, shards (several output files), tree (nested values), metadata, ties, folder.
+    ``dtypes`` names the dtypes and block encodings a writer can hold as they are.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    spec: str
+    can: frozenset[str]
+    dtypes: frozenset[str] = frozenset()
+    extra: str | None = None
+    blurb: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How sure a reader is: 100 a magic number, 80 a plausible structure, 50 a guess. ``why`` is for people."""
+
+    score: int
+    why: str
+    dialect: str | None = None
+
+
+class Source(Protocol):
+    """Random access to the bytes of one file."""
+
+    path: str
+    size: int
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """Exactly ``length`` bytes, or DamagedFileError."""
+        ...
+
+    def readinto(self, offset: int, buffer: memoryview) -> None: ...
+
+
+class Probe(Protocol):
+    """What `sniff` may look at: the first 4 KiB, the last 64 KiB, the name, the names beside it."""
+
+    name: str
+    size: int
+    is_folder: bool
+    names: Sequence[str]  # of the folder, or of the folder the file is in; sorted
+
+    @property
+    def head(self) -> bytes: ...
+
+    @property
+    def tail(self) -> bytes: ...
+
+
+class FileSet(Protocol):
+    """The files a reader may open: the one given and those beside it, never outside the folder."""
+
+    primary: str | None  # the name of the file given; None when a folder was given
+    root: str  # the folder's path
+
+    def names(self) -> Sequence[str]:
+        """Names in the folder, sorted; with ``/`` for one level of sub-folders."""
+        ...
+
+    def open(self, name: str) -> Source:
+        """Raises UnsafeContentError for a name that leaves the folder, CannotOpenError where there is no file."""
+        ...
+
+    def index(self, name: str, role: str = "shard") -> int:
+        """The number of that file in the model's ``files``, assigned on first use."""
+        ...
+
+    def refs(self) -> tuple[FileRef, ...]:
+        """The files indexed so far, for ``Model.files``."""
+        ...
+
+
+class Format(Protocol):
+    """A reader, and a writer where ``info.can`` has ``write``."""
+
+    info: FormatInfo
+
+    def sniff(self, probe: Probe) -> Match | None:
+        """Never raises, never a false negative for a valid file."""
+        ...
+
+    def read(self, files: FileSet, limits: Limits) -> Model:
+        """Headers and indexes only; every extent lies inside its file. Equal files give equal models."""
+        ...
+
+    def losses(self, model: Model) -> Iterable[Loss]:
+        """Each thing this target cannot hold, named."""
+        ...
+
+    def layout(self, model: Model, options: Options) -> Layout:
+        """Pure: the same model and options give the same layout."""
+        ...
+
+    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
+        """Constructs that would run or fetch something; nothing is imported, called or unpickled."""
+        ...

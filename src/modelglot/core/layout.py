@@ -1,0 +1,81 @@
+"""Where every byte of the output goes, before one is moved. Data: printable, testable, shippable to a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Literal bytes at an offset: headers, padding that is not zero, directories."""
+
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """``tensor`` (a name in the model) written contiguously, little-endian, at ``offset``; ``length`` is its bytes."""
+
+    tensor: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fixup:
+    """A value known once the data passed. ``crc32``: over ``length`` bytes from ``offset``, 4 bytes LE at ``targets``."""
+
+    kind: str
+    offset: int
+    length: int
+    targets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutFile:
+    """One output file. Bytes that no piece and no slot covers are zero."""
+
+    name: str
+    size: int
+    pieces: tuple[Piece, ...]
+    slots: tuple[Slot, ...] = ()
+    fixups: tuple[Fixup, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of a target, in the order in which they are published (an index comes last)."""
+
+    files: tuple[OutFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person may choose about the output, for any writer.
+
+    ``max_shard_size`` in bytes of tensor data, None for one file; ``name`` is the wanted file name, or None when the
+    target is a folder and the format's usual name applies; ``settings`` are a format's own (``gguf:alignment=64``).
+    """
+
+    max_shard_size: int | None = None
+    name: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+def align(offset: int, to: int) -> int:
+    """The next multiple of ``to``."""
+    return -(-offset // to) * to
+
+
+def shard(sizes: dict[str, int], most: int | None) -> list[list[str]]:
+    """Tensor names cut into consecutive groups of at most ``most`` bytes; a tensor larger than that stands alone."""
+    groups: list[list[str]] = [[]]
+    filled = 0
+    for name, size in sizes.items():
+        if most is not None and groups[-1] and filled + size > most:
+            groups.append([])
+            filled = 0
+        groups[-1].append(name)
+        filled += size
+    return groups

@@ -1,0 +1,1 @@
+"""One module or folder a format. They never import one another; `registry` finds them by name."""

@@ -1,0 +1,229 @@
+"""safetensors: 8 bytes of length, a JSON header, the tensors. One file, or shards with an index.
+
+Specification: github.com/huggingface/safetensors (README, "Format").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from modelglot.containers import strict_json
+from modelglot.containers.shard_index import index_bytes, read_index, read_sharded
+from modelglot.core.dtype import DTYPES, DType
+from modelglot.core.encoding import nbytes, plain_encoding
+from modelglot.core.errors import DamagedFileError, InvalidFileError, located, printable
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe
+from modelglot.core.layout import Layout, Options, OutFile, Piece, Slot, align, shard
+from modelglot.core.limits import Limits
+from modelglot.core.metadata import Metadata
+from modelglot.core.model import Model, ties
+from modelglot.core.notes import Finding, Loss, Note
+from modelglot.core.tensor import Extent, Stored, Tensor
+
+INDEX = "model.safetensors.index.json"
+SUFFIX = ".safetensors"
+_NAMES = {
+    "f64": "F64", "f32": "F32", "f16": "F16", "bf16": "BF16", "i64": "I64", "i32": "I32", "i16": "I16", "i8": "I8",
+    "u64": "U64", "u32": "U32", "u16": "U16", "u8": "U8", "bool": "BOOL", "c64": "C64", "f8_e4m3": "F8_E4M3",
+    "f8_e5m2": "F8_E5M2", "f8_e4m3fnuz": "F8_E4M3FNUZ", "f8_e5m2fnuz": "F8_E5M2FNUZ", "f8_e8m0": "F8_E8M0",
+    "f6_e2m3": "F6_E2M3", "f6_e3m2": "F6_E3M2", "f4_e2m1": "F4",
+}  # fmt: skip
+_DTYPES = {stored: DTYPES[ours] for ours, stored in _NAMES.items()}
+
+
+class Safetensors:
+    info = FormatInfo(
+        name="safetensors",
+        title="safetensors",
+        suffixes=(SUFFIX,),
+        spec="https://github.com/huggingface/safetensors#format",
+        can=frozenset({"read", "write", "shards", "metadata", "folder"}),
+        dtypes=frozenset(_NAMES),
+        blurb="tensors and text metadata only, by Hugging Face: no graph, no code, no shared tensors",
+    )
+
+    def sniff(self, probe: Probe) -> Match | None:
+        if probe.is_folder:
+            if INDEX in probe.names or any(n.endswith(SUFFIX + ".index.json") for n in probe.names):
+                return Match(90, "has a safetensors shard index", "sharded")
+            if any(n.endswith(SUFFIX) and "/" not in n for n in probe.names):
+                return Match(85, "holds .safetensors files")
+            return None
+        if probe.name.endswith(SUFFIX + ".index.json"):
+            return Match(100, "a safetensors shard index", "sharded")
+        head = probe.head
+        length = int.from_bytes(head[:8], "little")
+        if len(head) >= 9 and head[8:9] == b"{" and length <= 100_000_000:
+            return Match(95, "a length and a JSON header")
+        if probe.name.endswith(SUFFIX) and not head.startswith((b"version https://git-lfs", b"<", b"PK", b"GGUF")):
+            return Match(40, "only the name says so")
+        return None
+
+    def read(self, files: FileSet, limits: Limits) -> Model:
+        name = files.primary or self._main(files)
+        if name.endswith(".json"):
+            index = read_index(files, name, limits)
+            return read_sharded(files, limits, index, partial(self._read_one, files, limits), self.info.name)
+        return self._read_one(files, limits, name)
+
+    def _main(self, files: FileSet) -> str:
+        """The file that stands for a folder: its index, `model.safetensors`, or the only one there is."""
+        names = [n for n in files.names() if "/" not in n]
+        indexes = [n for n in names if n.endswith(SUFFIX + ".index.json")]
+        for choice in (INDEX, "model" + SUFFIX, *indexes):
+            if choice in names:
+                return choice
+        found = [n for n in names if n.endswith(SUFFIX)]
+        if len(found) != 1:
+            raise InvalidFileError(f"the folder holds {len(found)} .safetensors files and no index", path=files.root,
+                                   detail=", ".join(printable(n) for n in found[:6]), hint="name one of the files")
+        return found[0]
+
+    def _read_one(self, files: FileSet, limits: Limits, name: str) -> Model:
+        source = files.open(name)
+        number = files.index(name)
+        with located(path=source.path):
+            header, start = _header(source.pread, source.size, limits)
+            metadata = _metadata(header.pop("__metadata__", {}))
+            limits.check("tensors", len(header), "tensors in the header")
+            tensors = {n: _tensor(n, entry, number, start, source.size) for n, entry in header.items()}
+            end = _check_cover(tensors, start)
+            if end != source.size:
+                raise InvalidFileError(
+                    f"{source.size - end:,} bytes follow the last tensor", offset=end,
+                    hint="something was appended to the file; other readers refuse it as well")
+        ordered = sorted(tensors.values(), key=lambda t: (_offset(t), t.nbytes))
+        return Model(self.info.name, files.refs(), {t.name: t for t in ordered}, None, metadata)
+
+    def losses(self, model: Model) -> Iterable[Loss]:
+        for group in ties(model.tensors):
+            size = model.tensors[group[0]].nbytes * (len(group) - 1)
+            names = ", ".join(printable(n, code=True) for n in group[:4])
+            yield Loss("ties", f"{names} share their bytes and are each written (+{size:,} bytes)",
+                       "drop the copies with `--exclude`, if your loader ties them", stops=False)
+
+    def layout(self, model: Model, options: Options) -> Layout:
+        sizes = {n: t.nbytes for n, t in model.tensors.items()}
+        groups = shard(sizes, options.max_shard_size)
+        if len(groups) == 1:
+            return Layout((self._file(options.name or "model" + SUFFIX, model, groups[0]),))
+        stem = (options.name or "model" + SUFFIX).removesuffix(SUFFIX)
+        outputs, weight_map = [], {}
+        for number, group in enumerate(groups, 1):
+            name = f"{stem}-{number:05}-of-{len(groups):05}{SUFFIX}"
+            outputs.append(self._file(name, model, group))
+            weight_map.update(dict.fromkeys(group, name))
+        index = index_bytes(weight_map, sum(sizes.values()))
+        outputs.append(OutFile(f"{stem}{SUFFIX}.index.json", len(index), (Piece(0, index),)))
+        return Layout(tuple(outputs))
+
+    def _file(self, name: str, model: Model, group: list[str]) -> OutFile:
+        """Widest elements first, then by name: every tensor is aligned to its element, as the reference writer does."""
+        order = sorted(group, key=lambda n: (-model.tensors[n].dtype.bits, n))
+        header: dict[str, Any] = {}
+        if len(model.metadata):
+            header["__metadata__"] = dict(model.metadata)
+        slots, offset = [], 0
+        for tensor in (model.tensors[n] for n in order):
+            end = offset + tensor.nbytes
+            header[tensor.name] = {
+                "dtype": _NAMES[tensor.dtype.name], "shape": list(tensor.shape), "data_offsets": [offset, end]}
+            slots.append(Slot(tensor.name, offset, tensor.nbytes))
+            offset = end
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        text = text.ljust(align(len(text), 8))
+        start = 8 + len(text)
+        slots = [Slot(s.tensor, s.offset + start, s.length) for s in slots]
+        head = Piece(0, len(text).to_bytes(8, "little") + text)
+        return OutFile(name, start + offset, (head,), tuple(slots))
+
+    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
+        return ()
+
+
+def _header(pread: Any, size: int, limits: Limits) -> tuple[dict[str, Any], int]:
+    if size < 8:
+        raise DamagedFileError(f"too short for safetensors: {size} bytes, at least 8 needed", offset=0,
+                               hint="the download may be incomplete")
+    length = int.from_bytes(pread(0, 8), "little")
+    limits.check("header", length, "the header's length", offset=0)
+    if length + 8 > size:
+        raise DamagedFileError(f"the header ends {length + 8 - size:,} bytes after the end of the file", offset=8,
+                               detail=f"the header has {length:,} bytes; the file has {size:,}",
+                               hint="the download may be incomplete")
+    raw = pread(8, length)
+    if not raw.startswith(b"{"):
+        raise InvalidFileError("the header does not start with `{`", offset=8)
+    with located(base=8):
+        header = strict_json.loads(raw, what="the header")
+    return header, 8 + length
+
+
+def _metadata(value: Any) -> Metadata:
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise InvalidFileError("`__metadata__` must map text to text", offset=8)
+    return Metadata(value)
+
+
+def _tensor(name: str, entry: Any, number: int, start: int, size: int) -> Tensor:
+    with located(tensor=name):
+        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+            raise InvalidFileError("an entry needs exactly `dtype`, `shape` and `data_offsets`")
+        kind: DType | None = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
+        if kind is None:
+            raise InvalidFileError(f"unknown dtype {printable(repr(entry['dtype']))}")
+        shape, offsets = entry["shape"], entry["data_offsets"]
+        if not _naturals(shape):
+            raise InvalidFileError(f"the shape {printable(repr(shape))} is not a list of sizes")
+        if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+            raise InvalidFileError(f"`data_offsets` {printable(repr(offsets))} is not [begin, end]")
+        begin, end = offsets
+        encoding = plain_encoding(kind)
+        bits = kind.bits
+        need = nbytes(kind, encoding, tuple(shape))
+        if need != end - begin or (bits < 8 and _odd_bits(shape, bits)):
+            raise InvalidFileError(
+                f"`data_offsets` [{begin:,}, {end:,}] span {end - begin:,} bytes, but {entry['dtype']} of shape "
+                f"{shape} needs {need:,}", offset=start + begin)
+        if start + end > size:
+            raise DamagedFileError(
+                f"data ends {start + end - size:,} bytes after the end of the file", offset=start + begin,
+                detail=f"needs bytes {start + begin:,}-{start + end:,}; the file has {size:,}",
+                hint="the download may be incomplete")
+        return Tensor(name, kind, tuple(shape), Stored((Extent(number, start + begin, end - begin),)), encoding)
+
+
+def _naturals(value: Any) -> bool:
+    return isinstance(value, list) and all(type(v) is int and 0 <= v < 1 << 64 for v in value)
+
+
+def _odd_bits(shape: list[int], bits: int) -> bool:
+    count = bits
+    for size in shape:
+        count *= size
+    return count % 8 != 0
+
+
+def _offset(tensor: Tensor) -> int:
+    assert isinstance(tensor.data, Stored)
+    return tensor.data.extents[0].offset
+
+
+def _check_cover(tensors: dict[str, Tensor], start: int) -> int:
+    """Tensors must follow one another without holes or overlaps; the end of the last one."""
+    at, last = start, ""
+    for tensor in sorted(tensors.values(), key=lambda t: (_offset(t), t.nbytes)):
+        begin = _offset(tensor)
+        if begin != at:
+            what = "overlaps" if begin < at else "leaves a hole after"
+            before = f"tensor {printable(last, code=True)}, which ends" if last else "the header, which ends"
+            raise InvalidFileError(f"begins at data offset {begin - start:,} and {what} {before} at {at - start:,}",
+                                   tensor=tensor.name, offset=begin)
+        at, last = begin + tensor.nbytes, tensor.name
+    return at
+
+
+FORMAT = Safetensors()

@@ -1,0 +1,201 @@
+"""Local files, read with pread only: nothing is mapped, nothing is opened for writing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import cached_property
+
+from modelglot.core.errors import CannotOpenError, DamagedFileError, UnsafeContentError
+from modelglot.core.model import FileRef
+
+HEAD, TAIL = 4096, 65536
+
+
+class FileSource:
+    """One open regular file. Closes with `close`, with ``with``, or when collected."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._fd = -1
+        try:
+            self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+            status = os.fstat(self._fd)
+        except OSError as error:
+            raise CannotOpenError(f"cannot open: {reason(error)}", path=path) from None
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            raise CannotOpenError("not a regular file", path=path)
+        self.size = status.st_size
+        self.stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """Exactly ``length`` bytes at ``offset``. Nothing is allocated before both were held against the size."""
+        self._inside(offset, length)
+        try:
+            data = os.pread(self._fd, length, offset)
+            while len(data) < length:  # a signal, or more than the system hands out at once
+                more = os.pread(self._fd, length - len(data), offset + len(data))
+                if not more:
+                    raise DamagedFileError("the file became shorter while it was read", path=self.path)
+                data += more
+        except OSError as error:
+            raise CannotOpenError(f"read error: {reason(error)}", path=self.path, offset=offset) from None
+        return data
+
+    def readinto(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` from ``offset``."""
+        self._inside(offset, len(buffer))
+        done = 0
+        try:
+            while done < len(buffer):
+                got = os.preadv(self._fd, [buffer[done:]], offset + done)
+                if got == 0:
+                    raise DamagedFileError("the file became shorter while it was read", path=self.path)
+                done += got
+        except OSError as error:
+            raise CannotOpenError(f"read error: {reason(error)}", path=self.path, offset=offset) from None
+
+    def _inside(self, offset: int, length: int) -> None:
+        if offset < 0 or length < 0 or offset + length > self.size:
+            past = offset + length - self.size
+            raise DamagedFileError(
+                f"data ends {past:,} bytes after the end of the file",
+                path=self.path,
+                offset=offset,
+                detail=f"needs bytes {offset:,}-{offset + length:,}; the file has {self.size:,}",
+                hint="the download may be incomplete",
+            )
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> FileSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class FileProbe:
+    """What a sniffer may see of a path; a folder has no bytes."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.is_folder = os.path.isdir(path)
+        self.name = os.path.basename(os.path.normpath(path))
+        self.size = 0
+        if not self.is_folder:
+            with FileSource(path) as source:
+                self.size = source.size
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return list_names(self.path if self.is_folder else os.path.dirname(os.path.abspath(self.path)))
+
+    @cached_property
+    def head(self) -> bytes:
+        return self._read(0)
+
+    @cached_property
+    def tail(self) -> bytes:
+        return self._read(max(0, self.size - TAIL), TAIL)
+
+    def _read(self, offset: int, most: int = HEAD) -> bytes:
+        if self.is_folder:
+            return b""
+        with FileSource(self.path) as source:
+            return source.pread(offset, min(most, source.size - offset))
+
+
+class LocalFiles:
+    """The `FileSet` of a path: that file and its folder, or a folder."""
+
+    def __init__(self, path: str) -> None:
+        folder = os.path.isdir(path)
+        self.primary = None if folder else os.path.basename(path)
+        self.root = path if folder else os.path.dirname(path) or "."
+        self._sources: dict[str, FileSource] = {}
+        self._refs: dict[str, FileRef] = {}
+        self._numbers: dict[str, int] = {}
+
+    def names(self) -> tuple[str, ...]:
+        return list_names(self.root)
+
+    def open(self, name: str) -> FileSource:
+        if name not in self._sources:
+            self._sources[name] = FileSource(self._resolve(name))
+        return self._sources[name]
+
+    def index(self, name: str, role: str = "shard") -> int:
+        if name not in self._refs:
+            source = self.open(name)
+            role = "primary" if name == self.primary else role
+            self._refs[name] = FileRef(source.path, name, source.size, role, source.stamp)
+            self._numbers[name] = len(self._numbers)
+        return self._numbers[name]
+
+    def refs(self) -> tuple[FileRef, ...]:
+        return tuple(self._refs.values())
+
+    def close(self) -> None:
+        for source in self._sources.values():
+            source.close()
+
+    def _resolve(self, name: str) -> str:
+        """The path of a name from a file, which may not leave the folder by itself or through a link."""
+        parts = name.replace("\\", "/").split("/")
+        if not name or "\0" in name or name.startswith(("/", "~")) or ".." in parts or (os.name == "nt" and ":" in name):
+            raise UnsafeContentError(
+                "names a file outside its folder, which was not opened", path=self.root, member=name
+            )
+        path = os.path.join(self.root, *parts)
+        if name != self.primary and os.path.islink(path) and not _link_stays(path, self.root):
+            raise UnsafeContentError("is a link that leaves the folder, which was not opened", path=path)
+        return path
+
+
+def _link_stays(path: str, root: str) -> bool:
+    """Links inside the folder are fine, and so is the Hugging Face cache's own ``snapshots/* -> ../../blobs/*``."""
+    target, home = os.path.realpath(path), os.path.realpath(root)
+    if os.path.commonpath([target, home]) == home:
+        return True
+    parts = home.split(os.sep)
+    if "snapshots" not in parts:
+        return False
+    cache = os.sep.join(parts[: len(parts) - 1 - parts[::-1].index("snapshots")])
+    return os.path.dirname(target) == os.path.join(cache, "blobs")
+
+
+def list_names(folder: str) -> tuple[str, ...]:
+    """File names in a folder and, as ``sub/name``, in its direct sub-folders; sorted, hidden ones left out."""
+    found: list[str] = []
+    try:
+        for entry in os.scandir(folder):
+            if entry.is_file():
+                found.append(entry.name)
+            elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                found.extend(_children(entry))
+    except OSError as error:
+        raise CannotOpenError(f"cannot list: {reason(error)}", path=folder) from None
+    return tuple(sorted(found))
+
+
+def _children(folder: os.DirEntry[str]) -> list[str]:
+    try:
+        return [f"{folder.name}/{e.name}" for e in os.scandir(folder.path) if e.is_file()]
+    except OSError:
+        return []
+
+
+def reason(error: OSError) -> str:
+    """The system's own words for an error, in lower case."""
+    return (error.strerror or str(error)).lower()
