@@ -52,7 +52,7 @@ class Derived:
 
     kernel: str
     inputs: tuple[Tensor, ...]
-    params: Mapping[str, Any] = EMPTY
+    params: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
