@@ -28,13 +28,14 @@ class Packed:
 class Blocks:
     """``elements`` consecutive elements of a row are stored in ``bytes`` bytes.
 
-    ``words`` lists (offset, width) of every multi-byte number in a block, which is what byte order touches.
+    ``words`` lists (offset, width) of every multi-byte number in a block, which is what byte order touches; None
+    where nobody has settled which bytes of a big-endian block move, so that such blocks cannot be converted.
     """
 
     name: str
     elements: int
     bytes: int
-    words: tuple[tuple[int, int], ...] = ()
+    words: tuple[tuple[int, int], ...] | None = ()
 
     @property
     def bits_per_weight(self) -> float:
@@ -78,29 +79,31 @@ def _run(start: int, stop: int, width: int = 2) -> tuple[tuple[int, int], ...]:
 
 
 # Layouts of ggml's block types: elements and bytes of a block and where its 16- and 32-bit numbers lie.
-# Source: ggml's published block structures (ggml-common.h), figures only.
+# Source: ggml's published block structures (ggml-common.h), figures only. `words` are given where a block is 16- and
+# 32-bit numbers and bytes used as bytes; None where ggml's code reads runs of bytes as wider integers in host order
+# (scales of q3_k, high bits of q5_0, grids of the iq types), which no tool converts between byte orders.
 BLOCKS: dict[str, Blocks] = {
     b.name: b
     for b in (
         Blocks("q4_0", 32, 18, _f16_at(0)),
         Blocks("q4_1", 32, 20, _f16_at(0, 2)),
-        Blocks("q5_0", 32, 22, _f16_at(0)),
-        Blocks("q5_1", 32, 24, _f16_at(0, 2)),
+        Blocks("q5_0", 32, 22, None),
+        Blocks("q5_1", 32, 24, None),
         Blocks("q8_0", 32, 34, _f16_at(0)),
         Blocks("q8_1", 32, 36, _f16_at(0, 2)),
         Blocks("q2_k", 256, 84, _f16_at(80, 82)),
-        Blocks("q3_k", 256, 110, _f16_at(108)),
+        Blocks("q3_k", 256, 110, None),
         Blocks("q4_k", 256, 144, _f16_at(0, 2)),
         Blocks("q5_k", 256, 176, _f16_at(0, 2)),
         Blocks("q6_k", 256, 210, _f16_at(208)),
         Blocks("q8_k", 256, 292, ((0, 4), *_run(260, 292))),
-        Blocks("iq2_xxs", 256, 66, _run(0, 66)),
-        Blocks("iq2_xs", 256, 74, _run(0, 66)),
-        Blocks("iq2_s", 256, 82, _f16_at(0)),
-        Blocks("iq3_xxs", 256, 98, _f16_at(0)),
-        Blocks("iq3_s", 256, 110, _f16_at(0)),
-        Blocks("iq1_s", 256, 50, (*_f16_at(0), *_run(34, 50))),
-        Blocks("iq1_m", 256, 56),
+        Blocks("iq2_xxs", 256, 66, None),
+        Blocks("iq2_xs", 256, 74, None),
+        Blocks("iq2_s", 256, 82, None),
+        Blocks("iq3_xxs", 256, 98, None),
+        Blocks("iq3_s", 256, 110, None),
+        Blocks("iq1_s", 256, 50, None),
+        Blocks("iq1_m", 256, 56, None),
         Blocks("iq4_nl", 32, 18, _f16_at(0)),
         Blocks("iq4_xs", 256, 136, _f16_at(0, 2)),
         Blocks("tq1_0", 256, 54, _f16_at(52)),
