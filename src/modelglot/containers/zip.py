@@ -71,7 +71,8 @@ class Archive:
             self.limits.check(limit, member.size, "the member's size", offset=member.header)
             data = self.source.pread(extent.offset, extent.length) if member.codec == "raw" else self._inflate(member)
         if zlib.crc32(data) != member.crc:
-            self._note("zip-checksum", f"member {printable(member.name, code=True)} does not match its CRC-32", "warning")
+            shown = printable(member.name, code=True)
+            self._note("zip-checksum", f"member {shown} does not match its CRC-32", "warning")
         return data
 
     def _inflate(self, member: Member) -> bytes:
@@ -112,7 +113,8 @@ class Archive:
                 window = pread(base, window_end - base)
             signature, flags, method, crc, stored, size, name_length, extra = unpack(window, header - base)
             if signature != LOCAL:
-                raise DamagedFileError("there is no zip member where the directory says", member=member.name, offset=header)
+                raise DamagedFileError("there is no zip member where the directory says", member=member.name,
+                                       offset=header)
             start = header + 30 + name_length + extra
             free, owner = start + member.stored, member.name
             if free > directory:
@@ -120,12 +122,11 @@ class Archive:
                                        member=member.name, offset=start)
             starts[header] = start
             name = window[header - base + 30 : header - base + 30 + name_length]
-            if len(name) == name_length and name != member.name.encode() and name.decode("cp437") != member.name:
-                differ += 1
-            elif (method in (0, 8) and member.codec != ("raw", "deflate")[method // 8]) or (
-                not flags & 8 and size != 0xFFFFFFFF and (crc, stored, size) != (member.crc, member.stored, member.size)
-            ):
-                differ += 1
+            other_name = len(name) == name_length and name != member.name.encode() and name.decode("cp437") != member.name
+            other_codec = member.codec != ("deflate" if method else "raw")
+            told = not flags & 8 and size != 0xFFFFFFFF  # else the sizes follow the data, or are in the zip64 field
+            other_sizes = told and (crc, stored, size) != (member.crc, member.stored, member.size)
+            differ += other_name or other_codec or other_sizes
         if differ:
             self._note("zip-headers", f"{differ:,} local zip headers disagree with the directory, which was believed",
                        "warning")
@@ -145,11 +146,12 @@ class Archive:
     def _names_noted(self) -> None:
         again = len(self.members) - len(self.by_name)
         if again:
-            self._note("zip-duplicate", f"{again:,} zip members repeat the name of another; the last one counts", "warning")
+            self._note("zip-duplicate", f"{again:,} zip members repeat the name of another; the last one counts",
+                       "warning")
         odd = [n for n in self.by_name if n.startswith(("/", "\\")) or ".." in n.replace("\\", "/").split("/")]
         if odd:
-            self._note("zip-path", f"member {printable(odd[0], code=True)} names a path outside the archive; nothing is "
-                       "ever extracted by name", "warning")
+            self._note("zip-path", f"member {printable(odd[0], code=True)} names a path outside the archive, which is "
+                       "never followed", "warning")
 
     def _note(self, code: str, text: str, level: str = "info") -> None:
         self.notes.append(Note(code, text, level))

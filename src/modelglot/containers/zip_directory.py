@@ -28,7 +28,7 @@ _CODECS = {0: "raw", 8: "deflate"}
 
 
 class Member(NamedTuple):
-    """One entry. ``header`` is the offset of its local header, ``stored`` and ``size`` bytes before and after inflation.
+    """One entry. ``header``: offset of its local header; ``stored``, ``size``: bytes in the file and inflated.
 
     ``codec`` is raw or deflate, or says why the bytes cannot be had: ``encrypted``, ``method 99``.
     """

@@ -1,0 +1,1 @@
+"""A pickle machine that imports nothing, calls nothing, and gives inert values: see `machine`."""
