@@ -9,6 +9,7 @@ from math import prod
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import BLOCKS, PLAIN, Blocks, Encoding, Opaque, nbytes
 from modelglot.core.errors import InvalidFileError, UnsupportedError, located, printable
+from modelglot.core.layout import align
 from modelglot.core.notes import Note
 from modelglot.core.tensor import EMPTY, Extent, Missing, Stored, Tensor
 from modelglot.formats.gguf import types
@@ -66,6 +67,8 @@ def _tensor(header: Header, info: Info, end: int | None, file: int, size: int, b
     dtype, encoding = _encoding(header, info, count, span, max(0, room))
     shape = tuple(reversed(info.dims))
     length = nbytes(DTYPES[dtype], encoding, shape)
+    if begin + length > _MOST:
+        raise InvalidFileError(f"dimensions {list(info.dims)} need {length:,} bytes", offset=info.at)
     extra = {"gguf:type": info.type} if isinstance(encoding, Opaque) else EMPTY
     if begin + length > size:
         why = (f"data ends {begin + length - size:,} bytes after the end of the file: "
@@ -94,8 +97,9 @@ def _blocks(header: Header, info: Info, count: int, span: int | None, room: int)
         raise InvalidFileError(
             f"rows of {row:,} elements cannot be cut in {blocks.name} blocks of {blocks.elements}", offset=info.at)
     if blocks.name == "q8_1":
-        wide = count // blocks.elements * types.Q8_1_WIDE.bytes
-        if (span == -(-wide // header.alignment) * header.alignment) or (span is None and room == wide):
+        wide, narrow = (count // blocks.elements * b.bytes for b in (types.Q8_1_WIDE, blocks))
+        taken = room if span is None else span
+        if taken in (wide, align(wide, header.alignment)) and taken not in (narrow, align(narrow, header.alignment)):
             return types.Q8_1_WIDE
     return blocks
 
@@ -110,13 +114,12 @@ def _check_places(header: Header, tensors: dict[str, Tensor], size: int) -> list
             raise InvalidFileError(
                 f"begins at data offset {info.offset:,} and overlaps tensor {printable(last, code=True)}, "
                 f"which ends at {at:,}", tensor=info.name, offset=info.at)
-        gaps += info.offset > -(-at // header.alignment) * header.alignment
+        gaps += info.offset > align(at, header.alignment)
         at, last = info.offset + tensors[info.name].nbytes, info.name
     if gaps:
         notes.append(Note("gap", f"{gaps:,} tensors begin later than right after the one before; llama.cpp refuses "
                           "such a file", "warning"))
-    end = header.data_start + -(-at // header.alignment) * header.alignment if header.infos else header.end
-    extra = size - (end if header.infos else header.data_start)
+    extra = size - header.data_start - align(at, header.alignment)
     if extra > 0:
         notes.append(Note("trailing-bytes", f"{extra:,} bytes follow the last tensor", "warning"))
     return notes

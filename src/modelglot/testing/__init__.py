@@ -1,0 +1,1 @@
+"""Shipped help for testing formats: tiny models, bytes made by hand. Nothing in the package imports it."""
