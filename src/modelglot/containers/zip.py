@@ -122,7 +122,8 @@ class Archive:
                                        member=member.name, offset=start)
             starts[header] = start
             name = window[header - base + 30 : header - base + 30 + name_length]
-            other_name = len(name) == name_length and name != member.name.encode() and name.decode("cp437") != member.name
+            seen = len(name) == name_length  # a very long name may lie outside the window
+            other_name = seen and name != member.name.encode() and name.decode("cp437") != member.name
             other_codec = member.codec != ("deflate" if method else "raw")
             told = not flags & 8 and size != 0xFFFFFFFF  # else the sizes follow the data, or are in the zip64 field
             other_sizes = told and (crc, stored, size) != (member.crc, member.stored, member.size)

@@ -28,7 +28,7 @@ _CODES = {
     "float8_e5m2fnuz": "f8_e5m2fnuz", "float8_e8m0fnu": "f8_e8m0", "int4": "i4", "uint4": "u4",
 }  # fmt: skip
 _SCALARS = {
-    "f64": "d", "f32": "f", "f16": "e", "i64": "q", "i32": "i", "i16": "h", "i8": "b", "u64": "Q", "u32": "I", 
+    "f64": "d", "f32": "f", "f16": "e", "i64": "q", "i32": "i", "i16": "h", "i8": "b", "u64": "Q", "u32": "I",
     "u16": "H", "u8": "B", "bool": "?",
 }  # fmt: skip
 NUMPY = "numpy.ndarray"

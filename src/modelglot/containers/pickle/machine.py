@@ -32,6 +32,10 @@ class Leaf:
     def build(self, state: Any) -> None:
         """What BUILD gives: ignored unless a kind of leaf takes it."""
 
+    def companions(self) -> list[tuple[str, Leaf]]:
+        """(suffix, leaf) of tensors that belong to this one."""
+        return []
+
     def finish(self, name: str) -> Any:
         """The `Tensor` under its name; or another value, where it turns out not to be a tensor that is understood."""
         raise NotImplementedError

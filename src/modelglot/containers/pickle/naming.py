@@ -141,7 +141,7 @@ class _Namer:
         """Parameters, persistent buffers, then submodules, in the order and by the names of ``state_dict()``."""
         where = printable(dot.rstrip("."), code=True) if dot else "the file"
         self.out.notes.append(Note("whole-module", f"{where} is a module pickled whole, of class "
-                                   f"{printable(value.global_, code=True)}; its tensors are named as in its state dict"))
+                                   f"{printable(value.global_, code=True)}; tensors are named as in its state dict"))
         yield from self._own(body, dot)
         stack: list[tuple[str, Iterator[tuple[Any, Any]]]] = [(dot, iter(_section(body, "_modules")))]
         depth_guard = {id(body)}
@@ -193,6 +193,8 @@ class _Namer:
             if not isinstance(made, Tensor):
                 return made
             self._add(made)
+            for suffix, leaf in value.companions():
+                self.replaced(leaf, f"{name}.{suffix}")
             return TensorRef(name)
         if isinstance(value, Blob):
             if value.length <= _BYTES and self.loaded + value.length <= _ALL_BYTES:
