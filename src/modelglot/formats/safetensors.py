@@ -20,7 +20,7 @@ from modelglot.core.layout import Layout, Options, OutFile, Piece, Slot, align, 
 from modelglot.core.limits import Limits
 from modelglot.core.metadata import Metadata
 from modelglot.core.model import Model, ties
-from modelglot.core.notes import Finding, Loss, Note
+from modelglot.core.notes import Finding, Loss
 from modelglot.core.tensor import Extent, Stored, Tensor
 
 INDEX = "model.safetensors.index.json"
@@ -40,7 +40,7 @@ class Safetensors:
         title="safetensors",
         suffixes=(SUFFIX,),
         spec="https://github.com/huggingface/safetensors#format",
-        can=frozenset({"read", "write", "shards", "metadata", "folder"}),
+        can=frozenset({"read", "write", "shards", "text-metadata", "folder"}),
         dtypes=frozenset(_NAMES),
         blurb="tensors and text metadata only, by Hugging Face: no graph, no code, no shared tensors",
     )

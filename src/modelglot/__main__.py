@@ -1,0 +1,5 @@
+"""``python -m modelglot``."""
+
+from modelglot.cli.main import main
+
+main()

@@ -1,0 +1,28 @@
+"""What programs call: one function a verb. Everything is lazy and nothing from a file is ever run."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelglot.api.comparing import diff, digest
+    from modelglot.api.converting import convert, make_plan
+    from modelglot.api.inspecting import inspect
+    from modelglot.api.loading import load
+    from modelglot.api.opening import OpenModel, TensorHandle, open
+    from modelglot.api.saving import save
+
+__all__ = ["OpenModel", "TensorHandle", "convert", "diff", "digest", "inspect", "load", "make_plan", "open", "save"]
+
+_WHERE = {
+    "OpenModel": "opening", "TensorHandle": "opening", "convert": "converting", "diff": "comparing",
+    "digest": "comparing", "inspect": "inspecting", "load": "loading", "make_plan": "converting", "open": "opening",
+    "save": "saving",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(f"modelglot.api.{_WHERE[name]}"), name)
+    raise AttributeError(f"module `modelglot.api` has no attribute `{name}`")

@@ -1,0 +1,77 @@
+"""diff() and digest(): questions about the logical bytes, the same for every format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from modelglot.api.reading import PathLike, read_model
+from modelglot.core.errors import DamagedFileError
+from modelglot.core.model import Model
+from modelglot.core.tensor import Missing
+from modelglot.diff.tensors import Diff, candidates, compare
+from modelglot.engine.digest import model_digest, tensor_digests
+from modelglot.engine.pool import SourcePool
+from modelglot.passes.component import choose
+from modelglot.passes.select import select
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """``total`` identifies the weights: names, types, shapes and bytes, not format, order or metadata."""
+
+    path: str
+    total: str
+    tensors: dict[str, str]
+    said: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        return {"schema": "modelglot.digest/1", "path": self.path, "algorithm": "blake3", "digest": self.total,
+                "tensors": self.tensors}
+
+
+def digest(path: PathLike, *, component: str | None = None, include: Iterable[str] = (), exclude: Iterable[str] = (),
+           format: str | None = None) -> Digest:
+    """One digest of the weights and one of each tensor. Of a training checkpoint: the model, or ``component``.
+
+    Raises DamagedFileError where tensors are missing, beside the errors of `open`.
+    """
+    model, said = _weights(path, component, format)
+    model = select(model, include, exclude)
+    for tensor in model.tensors.values():
+        if isinstance(tensor.data, Missing):
+            raise DamagedFileError(tensor.data.why, path=os.fspath(path), tensor=tensor.name)
+    digests = _digests(model, list(model.tensors))
+    return Digest(os.fspath(path), model_digest(model.tensors, digests), digests, said)
+
+
+def diff(left: PathLike, right: PathLike, *, component: str | None = None, include: Iterable[str] = (),
+         exclude: Iterable[str] = ()) -> Diff:
+    """Compare the weights of two files or folders bit for bit, whatever their formats.
+
+    Only tensors of equal name, type and shape are read. Of a training checkpoint: the model, or ``component``.
+    """
+    models, notes = [], []
+    for path in (left, right):
+        model, said = _weights(path, component, None)
+        if said:
+            notes.append(f"{os.fspath(path)}: {said}")
+        models.append(select(model, include, exclude))
+    names = candidates(models[0].tensors, models[1].tensors)
+    digests = (_digests(models[0], names), _digests(models[1], names))
+    return compare((os.fspath(left), os.fspath(right)), models[0].tensors, models[1].tensors, digests, tuple(notes))
+
+
+def _weights(path: PathLike, component: str | None, format: str | None) -> tuple[Model, str | None]:
+    model, _, said = choose(read_model(os.fspath(path), format=format), component)
+    return model, said
+
+
+def _digests(model: Model, names: list[str]) -> dict[str, str]:
+    pool = SourcePool(model.files)
+    try:
+        return tensor_digests((model.tensors[n] for n in names), pool)
+    finally:
+        pool.close()

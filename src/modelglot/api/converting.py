@@ -1,0 +1,183 @@
+"""convert(): read, choose, lay out, move, prove."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modelglot.api.reading import PathLike, read_as, read_model
+from modelglot.core.errors import UnsupportedError, printable
+from modelglot.core.format import Format
+from modelglot.core.layout import Options
+from modelglot.core.limits import Limits
+from modelglot.core.model import Model
+from modelglot.core.notes import Loss
+from modelglot.engine.digest import tensor_digests
+from modelglot.engine.execute import Progress, Receipt, execute
+from modelglot.engine.pool import Pool, SourcePool
+from modelglot.engine.plan import Plan, plan
+from modelglot.formats import registry
+from modelglot.passes.cast import cast, parse_rules
+from modelglot.passes.component import choose
+from modelglot.passes.select import rename, select
+from modelglot.passes.text_metadata import to_text, wrap_blocks
+
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where and as what: ``path`` is a folder when ``options.name`` is None."""
+
+    format: Format
+    path: str
+    options: Options
+
+
+def to_bytes(size: int | str | None) -> int | None:
+    """``5GB`` is 5 * 10**9, ``5GiB`` is 5 * 2**30."""
+    if size is None or isinstance(size, int):
+        return size
+    fits = _SIZE.match(size)
+    if not fits or float(fits[1]) <= 0:
+        raise UnsupportedError(f"{printable(size, code=True)} is not a size", hint="write `5GB`, `500MB` or `2GiB`")
+    step = 1024 if fits[3] else 1000
+    return int(float(fits[1]) * step ** " KMGT".index(fits[2].upper() or " "))
+
+
+def resolve_target(path: str, to: str | None, source_format: str, shard: int | None = None,
+                   settings: dict[str, str] | None = None) -> Target:
+    """The format from ``to``, or from the suffix, or (for a folder) the source's own; file or folder from the path."""
+    by_suffix = _by_suffix(path)
+    folder = path.endswith(("/", os.sep)) or os.path.isdir(path)
+    if to is not None:
+        format = registry.get(to)
+        folder = folder or (by_suffix is not format and not path.endswith(format.info.suffixes))
+    elif folder:
+        format = registry.get(source_format)
+    elif by_suffix is None:
+        raise UnsupportedError("the target's name does not tell a format", path=path,
+                               hint="add `--to FORMAT`, or a suffix such as `.safetensors`")
+    else:
+        format = by_suffix
+    name = None if folder else os.path.basename(path)
+    return Target(format, path, Options(shard, name, settings or {}))
+
+
+def _by_suffix(path: str) -> Format | None:
+    for format in registry.all_formats():
+        if "write" in format.info.can and path.lower().endswith(format.info.suffixes):
+            return format
+    return None
+
+
+def make_plan(
+    source: PathLike,
+    target: PathLike,
+    *,
+    to: str | None = None,
+    format: str | None = None,
+    dtype: Iterable[str] = (),
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    rename_rules: Iterable[tuple[str, str]] = (),
+    component: str | None = None,
+    max_shard_size: int | str | None = None,
+    settings: dict[str, str] | None = None,
+    allow_loss: Iterable[str] = (),
+    limits: Limits | None = None,
+) -> tuple[Plan, Target]:
+    """What `convert` with these arguments would do. Nothing is written."""
+    model = read_model(os.fspath(source), format=format, limits=limits)
+    place = resolve_target(os.fspath(target), to, model.format, to_bytes(max_shard_size), settings)
+    route = [f"read {model.format}"]
+    extra: list[Loss] = []
+    flat = "tree" not in place.format.info.can or place.options.max_shard_size is not None
+    if component or flat:
+        model, extra, said = choose(model, component)
+        route += [said] if said else []
+    count = len(model.tensors)
+    model = select(model, include, exclude)
+    if len(model.tensors) != count:
+        route.append(f"kept {len(model.tensors):,} of {count:,} tensors")
+    rules = list(rename_rules)
+    if rules:
+        model = rename(model, rules)
+        route.append(f"renamed by {len(rules)} rule{'s' * (len(rules) > 1)}")
+    casts = parse_rules(dtype)
+    if casts:
+        model = cast(model, casts)
+        route.append("cast to " + ", ".join(n if g == "*" else f"{n} ({g})" for g, n in casts))
+    made = _plan(model, place, allow_loss, route, extra)
+    return made, place
+
+
+def _plan(model: Model, place: Target, allow: Iterable[str], route: list[str], extra: Iterable[Loss]) -> Plan:
+    """Fit the model to what the target can hold, then lay it out."""
+    can = place.format.info.can
+    if "text-metadata" in can:
+        model = wrap_blocks(replace(model, metadata=to_text(model.metadata)))
+    made = plan(model, place.format, place.options, allow=tuple(allow), route=[*route, f"write {place.format.info.name}"])
+    return replace(made, losses=(*extra, *made.losses)) if extra else made
+
+
+def convert(
+    source: PathLike,
+    target: PathLike,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    threads: int | None = None,
+    verify: bool = True,
+    on_event: Callable[[Progress], None] | None = None,
+    **choices: Any,
+) -> Receipt:
+    """Convert a file or folder. ``choices`` are the keyword arguments of `make_plan`.
+
+    The result is read back by the target's own reader and compared, tensor by tensor, before it is published under
+    its name. Raises the errors of `open`, and LossError, TargetExistsError, CannotWriteError, PlanError.
+    """
+    made, place = make_plan(source, target, **choices)
+    return finish(made, place, force=force, resume=resume, threads=threads, verify=verify, on_event=on_event)
+
+
+def finish(made: Plan, place: Target, *, force: bool = False, resume: bool = False, threads: int | None = None,
+           verify: bool = True, on_event: Callable[[Progress], None] | None = None, sources: Pool | None = None) -> Receipt:
+    """Execute a plan at its place."""
+    path = place.path
+    if made.folder and place.options.name is not None:  # one name was given and several files came of it
+        path = os.path.dirname(path) or "."
+    check = _reader(place.format, made) if verify else None
+    return execute(made, path, force=force, resume=resume, threads=threads, verify=check, on_event=on_event,
+                   sources=sources)
+
+
+def run(model: Model, place: Target, *, force: bool, allow: Iterable[str], sources: Pool) -> Receipt:
+    """Write a model whose bytes come from ``sources``."""
+    return finish(_plan(model, place, allow, ["read memory"], ()), place, force=force, sources=sources)
+
+
+def _reader(format: Format, made: Plan) -> Callable[[str, list[str]], dict[str, str]]:
+    """Reads the written files with the format's own reader; digests by the names that were written."""
+
+    def check(folder: str, names: list[str]) -> dict[str, str]:
+        weights = [f.name for f in made.layout.files if f.slots or f.pieces]
+        if not weights:
+            return {}
+        main = weights[0] if len(weights) == 1 else weights[-1]
+        model = read_as(format, os.path.join(folder, main), Limits())
+        model = wrap_blocks(model) if _wrapped(made) else model
+        pool = SourcePool(model.files)
+        try:
+            return tensor_digests(model.tensors.values(), pool)
+        finally:
+            pool.close()
+
+    return check
+
+
+def _wrapped(made: Plan) -> bool:
+    return any(n.code == "raw-blocks" for n in made.notes)

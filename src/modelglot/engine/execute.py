@@ -1,0 +1,268 @@
+"""execute(): run a plan's steps, prove the result, publish it. After an error nothing is left but what was before."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from modelglot.core.errors import DamagedFileError, ModelFileError, PlanError, located
+from modelglot.engine.journal import Journal
+from modelglot.engine.plan import Plan, Step
+from modelglot.engine.pool import Pool, SourcePool
+from modelglot.engine.stream import CHUNK, chunks, in_order
+from modelglot.sources.sink import Sink, start_writeback, write_all, writing
+
+FLUSH_EVERY = 1 << 30  # bytes between syncs that let a killed run go on
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Bytes of tensors written so far, of how many, and the tensor just finished."""
+
+    done: int
+    total: int
+    tensor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was written: ``digests`` are BLAKE3 of each tensor's contiguous little-endian bytes."""
+
+    outputs: tuple[str, ...]
+    nbytes: int
+    digests: dict[str, str]
+    verified: bool
+    plan: Plan = field(repr=False)
+    resumed: int = 0
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "schema": "modelglot.receipt/1", "format": self.plan.format, "outputs": list(self.outputs),
+            "bytes": self.nbytes, "verified": self.verified, "resumed_steps": self.resumed,
+            "route": list(self.plan.route),
+            "losses": [{"kind": x.kind, "what": x.what} for x in self.plan.losses],
+            "tensors": self.digests,
+        }  # fmt: skip
+
+
+Verify = Callable[[str, list[str]], dict[str, str]]  # (folder, output names) -> digest of each tensor read back
+
+
+def execute(
+    plan: Plan,
+    target: str,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    threads: int | None = None,
+    verify: Verify | None = None,
+    on_event: Callable[[Progress], None] | None = None,
+    sources: Pool | None = None,
+) -> Receipt:
+    """Write the plan's files to ``target`` atomically.
+
+    ``verify`` reads the written files back, with the target's own reader, before they are published. Raises
+    TargetExistsError, CannotWriteError, PlanError, DamagedFileError; a run that was interrupted or met an I/O error
+    keeps its work folder for ``resume``.
+    """
+    names = [f.name for f in plan.layout.files]
+    _check_not_source(plan, target, names)
+    pool = sources or SourcePool(plan.sources)
+    with Sink(target, names, folder=plan.folder, force=force) as sink:
+        resuming = sink.open(resume=resume)
+        run = _Run(plan, sink, pool, on_event, resuming)
+        try:
+            run.write(threads or min(4, os.cpu_count() or 1))
+            pool.check_unchanged()
+            with ThreadPoolExecutor(1) as background:  # the disk catches up while the bytes are read back and compared
+                syncing = background.submit(run.sync)
+                if verify is not None:
+                    _compare(run.digests(), verify(sink.work, names))
+                syncing.result()
+            sink.publish()
+        except KeyboardInterrupt:
+            sink.keep = True
+            raise
+        finally:
+            run.close()
+            pool.close()
+        resumed = run.resumed
+    return Receipt(tuple(sink.outputs()), plan.nbytes, run.digests(), verify is not None, plan, resumed)
+
+
+def _check_not_source(plan: Plan, target: str, names: list[str]) -> None:
+    sources = {os.path.realpath(ref.path) for ref in plan.sources}
+    outputs = [os.path.join(target, n) for n in names] if plan.folder else [target]
+    for path in outputs:
+        if os.path.realpath(path) in sources or any(_same(path, s) for s in sources):
+            raise PlanError("the target is one of the files that are read", path=path, hint="write to another name")
+
+
+def _same(a: str, b: str) -> bool:
+    try:
+        return os.path.samefile(a, b)
+    except OSError:
+        return False
+
+
+def _compare(written: dict[str, str], found: dict[str, str]) -> None:
+    for name, digest in written.items():
+        if found.get(name) != digest:
+            raise DamagedFileError("what was read back differs from what was written", tensor=name,
+                                   hint="check the disk and the memory of this machine; nothing was published")
+
+
+class _Run:
+    """The state of one execution: descriptors, digests by step, progress."""
+
+    def __init__(self, plan: Plan, sink: Sink, sources: Pool, on_event: Any, resuming: bool) -> None:
+        self.plan, self.sources, self.on_event = plan, sources, on_event
+        self.steps = (*plan.steps, *plan.copies)
+        self.fds = [-1] * len(plan.layout.files)
+        self.journal = Journal(sink.journal(), plan, resume=resuming)
+        self._digests: dict[int, str] = {}
+        self._lock = Lock()
+        self._bytes = self._unsynced = self.resumed = 0
+        self._total = sum(s.length for s in self.steps)
+        self._writeback = start_writeback()
+        if not resuming:
+            sink.check_space(plan.nbytes)
+        self.sink = sink
+
+    def write(self, threads: int) -> None:
+        for number, file in enumerate(self.plan.layout.files):
+            self.fds[number] = self.sink.create(file.name, file.size)
+            with writing(file.name, need=file.size):
+                for piece in file.pieces:
+                    write_all(self.fds[number], piece.data, piece.offset)
+        todo = [n for n in range(len(self.steps)) if not self._already(n)]
+        if threads == 1 or len(todo) < 2:
+            for number in todo:
+                self._step(number)
+        else:
+            self._spread(todo, threads)
+        for number, file in enumerate(self.plan.layout.files):
+            for fixup in file.fixups:
+                value = _crc32(self.fds[number], fixup.offset, fixup.length).to_bytes(4, "little")
+                for at in fixup.targets:
+                    write_all(self.fds[number], value, at)
+
+    def _spread(self, todo: list[int], threads: int) -> None:
+        """Workers take steps in order, a batch at a time, so that 100,000 small tensors are not 100,000 tasks."""
+        batches = _batches(self.steps, todo)
+        with ThreadPoolExecutor(threads) as pool:
+            futures: list[Future[None]] = [pool.submit(self._batch, b) for b in batches]
+            try:
+                finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                for future in finished:
+                    future.result()
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _batch(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self._step(number)
+
+    def _step(self, number: int) -> None:
+        from blake3 import blake3
+
+        step = self.steps[number]
+        fd, ordered = self.fds[step.file], in_order(step.tensor)
+        hasher = blake3()
+        covered = 0
+        with located(tensor=step.tensor.name), writing(self.plan.layout.files[step.file].name, need=step.length):
+            for offset, data in chunks(step.tensor, self.sources):
+                if offset + len(data) > step.length:
+                    raise PlanError(f"the tensor has more than the {step.length:,} bytes that were planned")
+                if ordered:
+                    hasher.update(data)
+                write_all(fd, data, step.offset + offset)
+                self._writeback(fd, step.offset + offset, len(data))
+                covered += len(data)
+            if covered != step.length:
+                raise PlanError(f"the tensor has {covered:,} bytes and {step.length:,} were planned")
+            digest = hasher.hexdigest() if ordered else _hash(fd, step.offset, step.length)
+        self._done(number, digest, step)
+
+    def _done(self, number: int, digest: str, step: Step) -> None:
+        with self._lock:
+            self._digests[number] = digest
+            self.journal.finished(number, digest)
+            self._bytes += step.length
+            self._unsynced += step.length
+            if self._unsynced >= FLUSH_EVERY:
+                self._unsynced = 0
+                self.sync()
+            if self.on_event is not None:
+                self.on_event(Progress(self._bytes, self._total, step.tensor.name))
+
+    def _already(self, number: int) -> bool:
+        """A step that the journal has, and whose bytes are still what it says."""
+        step, digest = self.steps[number], self.journal.done.get(number)
+        if digest is None or _hash(self.fds[step.file], step.offset, step.length) != digest:
+            return False
+        self._digests[number] = digest
+        self._bytes += step.length
+        self.resumed += 1
+        return True
+
+    def sync(self) -> None:
+        """Data first, then the journal that vouches for it."""
+        with writing("output"):
+            for fd in self.fds:
+                os.fsync(fd)
+        self.journal.flush()
+
+    def digests(self) -> dict[str, str]:
+        """By tensor name; side files have none."""
+        return {self.steps[n].tensor.name: d for n, d in sorted(self._digests.items()) if n < len(self.plan.steps)}
+
+    def close(self) -> None:
+        for fd in self.fds:
+            if fd >= 0:
+                os.close(fd)
+        self.fds = [-1] * len(self.fds)
+
+
+def _batches(steps: tuple[Step, ...], todo: list[int], most: int = 32 << 20) -> list[list[int]]:
+    batches: list[list[int]] = [[]]
+    size = 0
+    for number in todo:
+        if batches[-1] and (size + steps[number].length > most or len(batches[-1]) >= 256):
+            batches.append([])
+            size = 0
+        batches[-1].append(number)
+        size += steps[number].length
+    return batches
+
+
+def _read_back(fd: int, offset: int, length: int) -> Any:
+    buffer = memoryview(bytearray(min(CHUNK, length)))
+    for at in range(0, length, CHUNK):
+        piece = buffer[: min(CHUNK, length - at)]
+        got = os.preadv(fd, [piece], offset + at)
+        if got != len(piece):
+            raise ModelFileError(f"read back {got:,} of {len(piece):,} bytes")
+        yield piece
+
+
+def _hash(fd: int, offset: int, length: int) -> str:
+    from blake3 import blake3
+
+    hasher = blake3()
+    for piece in _read_back(fd, offset, length):
+        hasher.update(piece)
+    return hasher.hexdigest()
+
+
+def _crc32(fd: int, offset: int, length: int) -> int:
+    value = 0
+    for piece in _read_back(fd, offset, length):
+        value = zlib.crc32(piece, value)
+    return value

@@ -1,0 +1,163 @@
+"""plan(): what will be read and written where, as data, before a byte is moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from modelglot.core.dtype import DTYPES
+from modelglot.core.errors import LossError, UnsupportedError, printable
+from modelglot.core.format import Format
+from modelglot.core.layout import Layout, Options, OutFile
+from modelglot.core.model import FileRef, Model, SideFile
+from modelglot.core.notes import Loss, Note
+from modelglot.core.tensor import Derived, Inline, Missing, Stored, Tensor
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Write ``tensor`` at ``offset`` of output ``file``. Idempotent: order, repetition and place do not matter."""
+
+    tensor: Tensor
+    file: int
+    offset: int
+    length: int
+
+    @property
+    def op(self) -> str:
+        """copy (equal bytes), gather (strided), apply (a kernel, byte order, inflating) or fill (held in memory)."""
+        data = self.tensor.data
+        if isinstance(data, Inline):
+            return "fill"
+        if isinstance(data, Stored) and data.byteorder == "little" and data.extents[0].codec == "raw":
+            return "copy" if data.strides is None else "gather"
+        return "apply"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``steps`` move tensors, ``layout`` has the literal bytes and fix-ups; ``losses`` were accepted or do not stop."""
+
+    format: str
+    sources: tuple[FileRef, ...]
+    layout: Layout
+    steps: tuple[Step, ...]
+    copies: tuple[Step, ...] = ()  # side files, carried whole
+    losses: tuple[Loss, ...] = ()
+    notes: tuple[Note, ...] = ()
+    route: tuple[str, ...] = ()  # what was done to the model on the way, in words
+    folder: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the output files."""
+        return sum(f.size for f in self.layout.files)
+
+    def document(self) -> dict[str, Any]:
+        """The plan as plain data; `schema` names its shape."""
+        return {
+            "schema": "modelglot.plan/1",
+            "format": self.format,
+            "route": list(self.route),
+            "sources": [{"path": s.path, "size": s.size} for s in self.sources],
+            "files": [{"name": f.name, "size": f.size} for f in self.layout.files],
+            "bytes": self.nbytes,
+            "losses": [{"kind": x.kind, "what": x.what, "hint": x.hint, "stops": x.stops} for x in self.losses],
+            "notes": [{"code": n.code, "text": n.text, "level": n.level} for n in self.notes],
+            "steps": list(_documents((*self.steps, *self.copies))),
+        }
+
+
+def plan(
+    model: Model, target: Format, options: Options, *, allow: Iterable[str] = (), route: Iterable[str] = ()
+) -> Plan:
+    """Lay ``model`` out as ``target`` and list the steps. Pure.
+
+    Raises LossError for losses that stop and are not in ``allow`` (kinds, or ``all``), UnsupportedError where the
+    format has no writer.
+    """
+    if "write" not in target.info.can:
+        raise UnsupportedError(f"modelglot reads {target.info.title} but does not write it",
+                               hint="`modelglot formats` lists what can be written")
+    losses = [*missing(model), *_unholdable(model, target), *target.losses(model)]
+    losses = list(dict.fromkeys(losses))
+    refused = [x for x in losses if x.stops and x.kind not in allow and "all" not in allow]
+    if refused:
+        raise LossError(
+            f"{target.info.title} cannot hold everything: {refused[0].what}",
+            detail="\n  ".join(x.what for x in refused[1:6]) or None,
+            hint="; ".join(dict.fromkeys(filter(None, (x.hint for x in refused[:3]))))
+            or f"`--allow-loss {','.join(sorted({x.kind for x in refused}))}` goes on without",
+        )
+    layout = target.layout(model, options)
+    folder = options.name is None or len(layout.files) > 1
+    steps, copies = list(_steps(model, layout)), []
+    if folder:
+        layout, steps, copies = _with_sides(model.sides, layout, steps)
+    elif model.sides:
+        names = ", ".join(printable(s.name, code=True) for s in model.sides[:4])
+        losses.append(Loss("side-files", f"{len(model.sides)} files beside the weights stay behind: {names}",
+                           "give a folder as the target to keep them", stops=False))
+    return Plan(target.info.name, model.files, layout, tuple(steps), tuple(copies), tuple(losses), model.notes,
+                tuple(route), folder)
+
+
+def _steps(model: Model, layout: Layout) -> Iterator[Step]:
+    for number, file in enumerate(layout.files):
+        for slot in file.slots:
+            yield Step(model.tensors[slot.tensor], number, slot.offset, slot.length)
+
+
+def missing(model: Model) -> Iterator[Loss]:
+    """Tensors without bytes: nothing can be written for them."""
+    gone = [t for t in model.tensors.values() if isinstance(t.data, Missing)]
+    for tensor in gone[:1]:
+        more = f" and {len(gone) - 1:,} more" if len(gone) > 1 else ""
+        yield Loss("missing", f"{printable(tensor.name, code=True)}{more}: {tensor.data.why}",  # type: ignore[union-attr]
+                   "get the whole file; `modelglot inspect` shows what is there")
+
+
+def _unholdable(model: Model, target: Format) -> Iterator[Loss]:
+    """Tensors whose dtype or blocks the target has no name for, one loss a type."""
+    by_type: dict[str, list[str]] = {}
+    for tensor in model.tensors.values():
+        if tensor.type_name not in target.info.dtypes and not isinstance(tensor.data, Missing):
+            by_type.setdefault(tensor.type_name, []).append(tensor.name)
+    for kind, names in by_type.items():
+        yield Loss("dtype", f"no `{kind}` in {target.info.title}: {len(names):,} tensors, such as "
+                   f"{printable(names[0], code=True)}", "`--dtype` casts floats on the way")
+
+
+def _with_sides(
+    sides: Iterable[SideFile], layout: Layout, steps: list[Step]
+) -> tuple[Layout, list[Step], list[Step]]:
+    """Whole side files copied into the target folder before the weights, so that an index still comes last."""
+    taken = {f.name for f in layout.files}
+    carried = [s for s in sides if s.name not in taken and s.extent.codec == "raw"]
+    files = [OutFile(s.name, s.extent.length, ()) for s in carried]
+    copies = [
+        Step(Tensor(s.name, DTYPES["opaque"], (s.extent.length,), Stored((s.extent,))), n, 0, s.extent.length)
+        for n, s in enumerate(carried)
+    ]
+    moved = [Step(s.tensor, s.file + len(files), s.offset, s.length) for s in steps]
+    return Layout((*files, *layout.files)), moved, copies
+
+
+def _documents(steps: Iterable[Step]) -> Iterator[dict[str, Any]]:
+    for step in steps:
+        yield {"op": step.op, "tensor": step.tensor.name, "from": _where(step.tensor), "file": step.file,
+               "offset": step.offset, "length": step.length}
+
+
+def _where(tensor: Tensor) -> Any:
+    data = tensor.data
+    if isinstance(data, Stored):
+        place: dict[str, Any] = {"extents": [[e.file, e.offset, e.length, e.codec] for e in data.extents]}
+        if data.strides is not None:
+            place["strides"] = list(data.strides)
+        if data.byteorder != "little":
+            place["byteorder"] = data.byteorder
+        return {**place, "skip": data.skip} if data.skip else place
+    if isinstance(data, Derived):
+        return {"kernel": data.kernel, "params": dict(data.params), "inputs": [_where(t) for t in data.inputs]}
+    return {"inline": data.data.hex()} if isinstance(data, Inline) else {"missing": data.why}

@@ -1,0 +1,50 @@
+"""The files of a model, opened when they are needed and checked to be the ones that were inspected."""
+
+from __future__ import annotations
+
+import os
+from threading import Lock
+from typing import Protocol
+
+from modelglot.core.errors import PlanError
+from modelglot.core.format import Source
+from modelglot.core.model import FileRef
+from modelglot.sources.file import FileSource
+
+
+class Pool(Protocol):
+    """Opens a model's sources by number."""
+
+    def __call__(self, number: int) -> Source: ...
+    def check_unchanged(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class SourcePool:
+    """The plan's sources, opened once, checked to be the files that were planned."""
+
+    def __init__(self, refs: tuple[FileRef, ...]) -> None:
+        self._refs = refs
+        self._open: dict[int, FileSource] = {}
+        self._lock = Lock()
+
+    def __call__(self, number: int) -> FileSource:
+        with self._lock:
+            if number not in self._open:
+                ref = self._refs[number]
+                source = FileSource(ref.path)
+                if ref.stamp and source.stamp != ref.stamp:
+                    raise PlanError("the file changed since it was inspected", path=ref.path, hint="run it again")
+                self._open[number] = source
+            return self._open[number]
+
+    def check_unchanged(self) -> None:
+        """Raise PlanError where a source was modified while it was read."""
+        for number, source in self._open.items():
+            status = os.fstat(source.fileno())
+            if (status.st_size, status.st_mtime_ns, status.st_ino) != source.stamp:
+                raise PlanError("the file changed while it was read", path=self._refs[number].path)
+
+    def close(self) -> None:
+        for source in self._open.values():
+            source.close()

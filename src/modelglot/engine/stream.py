@@ -1,0 +1,171 @@
+"""The bytes of a tensor, in order where possible, a chunk at a time: copied, inflated, gathered, swapped or computed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import product
+from math import prod
+
+from modelglot.core.encoding import Blocks, Opaque
+from modelglot.core.errors import DamagedFileError, UnsupportedError, located
+from modelglot.core.format import Source
+from modelglot.core.tensor import Derived, Extent, Inline, Missing, Stored, Tensor, span
+
+CHUNK = 4 << 20
+
+Open = Callable[[int], Source]
+Chunk = tuple[int, "bytes | memoryview"]  # offset in the written tensor, bytes
+
+
+def chunks(tensor: Tensor, source: Open, size: int = CHUNK) -> Iterator[Chunk]:
+    """(offset, bytes) pairs that cover the contiguous little-endian tensor exactly once.
+
+    At most about ``size`` bytes are held, except for what cannot be cut: one line of a strided view, a deflated
+    strided tensor. A yielded buffer is only good until the next one is asked for. Raises DamagedFileError for
+    missing bytes. Offsets ascend, except for strided tensors larger than ``size``.
+    """
+    data = tensor.data
+    with located(tensor=tensor.name):
+        if isinstance(data, Inline):
+            yield 0, data.data
+        elif isinstance(data, Missing):
+            raise DamagedFileError(data.why)
+        elif isinstance(data, Derived):
+            yield from _derived(tensor, data, source, size)
+        elif data.strides is not None:
+            yield from _gathered(tensor, data, data.strides, source, size)
+        else:
+            yield from _sequential(tensor, data, source, size)
+
+
+def read(tensor: Tensor, source: Open) -> bytearray:
+    """The whole tensor in memory."""
+    out = bytearray(tensor.nbytes)
+    for offset, data in chunks(tensor, source, max(CHUNK, tensor.nbytes)):
+        out[offset : offset + len(data)] = data
+    return out
+
+
+def in_order(tensor: Tensor) -> bool:
+    """True where `chunks` ascends whatever the chunk size."""
+    data = tensor.data
+    if isinstance(data, Derived):
+        return in_order(data.inputs[0])
+    return not (isinstance(data, Stored) and data.strides is not None)
+
+
+def _sequential(tensor: Tensor, data: Stored, source: Open, size: int) -> Iterator[Chunk]:
+    if data.byteorder == "big":
+        unit = tensor.encoding.bytes if isinstance(tensor.encoding, Blocks) else max(tensor.dtype.swap, 1)
+        size = max(unit, size // unit * unit)
+    at, left = 0, tensor.nbytes
+    for extent in data.extents:
+        for piece in _decoded(extent, source, data.skip if at == 0 else 0, left, size):
+            yield at, _swapped(tensor, piece) if data.byteorder == "big" else piece
+            at += len(piece)
+            left -= len(piece)
+    if left:
+        raise DamagedFileError(f"{left:,} of {tensor.nbytes:,} bytes are missing")
+
+
+def _decoded(extent: Extent, source: Open, skip: int, most: int, size: int) -> Iterator[bytes | memoryview]:
+    """The logical bytes of an extent, ``skip`` dropped, at most ``most``, in pieces of ``size`` but the last."""
+    file = source(extent.file)
+    if extent.codec == "raw":
+        length = min(extent.length - skip, most)
+        buffer = memoryview(bytearray(min(size, length)))
+        for at in range(0, length, size):
+            piece = buffer[: min(size, length - at)]
+            file.readinto(extent.offset + skip + at, piece)
+            yield piece
+        return
+    if extent.codec != "deflate":
+        raise UnsupportedError(f"no reader for the codec `{extent.codec}`")
+    inflater = zlib.decompressobj(-15)
+    held = bytearray()
+    with located(path=file.path):
+        for at in range(0, extent.length, CHUNK // 4):
+            raw = file.pread(extent.offset + at, min(CHUNK // 4, extent.length - at))
+            while raw and most > 0:
+                try:
+                    held += inflater.decompress(raw, size)
+                except zlib.error as error:
+                    raise DamagedFileError(f"the compressed data is damaged: {error}", offset=extent.offset) from None
+                raw = inflater.unconsumed_tail
+                if skip:
+                    dropped = min(skip, len(held))
+                    del held[:dropped]
+                    skip -= dropped
+                while len(held) >= size and most > 0:
+                    piece = bytes(held[: min(size, most)])
+                    del held[: len(piece)]
+                    most -= len(piece)
+                    yield piece
+        if most and held:
+            yield bytes(held[:most])
+
+
+def _swapped(tensor: Tensor, piece: bytes | memoryview) -> bytes:
+    from modelglot.kernels.arrays import swap_blocks, swap_bytes
+
+    encoding = tensor.encoding
+    if isinstance(encoding, Blocks):
+        if encoding.words is None:
+            raise UnsupportedError(f"the byte order of `{encoding.name}` blocks cannot be changed")
+        return swap_blocks(piece, encoding.bytes, encoding.words)
+    if isinstance(encoding, Opaque):
+        raise UnsupportedError(f"the byte order of `{encoding.name}` cannot be changed")
+    return swap_bytes(piece, tensor.dtype.swap)
+
+
+def _gathered(tensor: Tensor, data: Stored, strides: tuple[int, ...], source: Open, size: int) -> Iterator[Chunk]:
+    """Bands of the view along the axis with the longest stride, so that each is read from one run of the storage."""
+    from modelglot.kernels.arrays import strided
+
+    item, shape = tensor.dtype.itemsize, tensor.shape
+    if 0 in shape or not item:
+        return
+    axis = max(range(len(shape)), key=lambda a: (strides[a] if shape[a] > 1 else -1, -a)) if shape else 0
+    whole = _storage(tensor, data, source, span(shape, strides) * item) if data.extents[0].codec != "raw" else None
+    line = span((*shape[:axis], 1, *shape[axis + 1 :]), strides) if shape else 1
+    band = shape[axis] if shape else 1
+    while band > 1 and span((*shape[:axis], band, *shape[axis + 1 :]), strides) * item > size:
+        band = -(-band // 2)
+    step = strides[axis] if shape else 0
+    tail = prod(shape[axis + 1 :]) * item
+    for first in range(0, shape[axis] if shape else 1, band):
+        count = min(band, shape[axis] - first) if shape else 1
+        part = (*shape[:axis], count, *shape[axis + 1 :]) if shape else ()
+        begin, length = first * step * item, (line + (count - 1) * step) * item
+        if whole is None:
+            extent = data.extents[0]
+            raw: bytes | memoryview = source(extent.file).pread(extent.offset + begin, length)
+        else:
+            raw = memoryview(whole)[begin : begin + length]
+        gathered = memoryview(strided(raw, item, part, strides))
+        if data.byteorder == "big":
+            gathered = memoryview(_swapped(tensor, gathered))
+        run = count * tail
+        for row, _ in enumerate(product(*(range(n) for n in shape[:axis]))):
+            at = row * (shape[axis] if shape else 1) * tail + first * tail
+            yield at, gathered[row * run : (row + 1) * run]
+
+
+def _storage(tensor: Tensor, data: Stored, source: Open, length: int) -> bytearray:
+    out = bytearray()
+    for piece in _decoded(data.extents[0], source, data.skip, length, length):
+        out += piece
+    if len(out) != length:
+        raise DamagedFileError(f"{length - len(out):,} of {length:,} bytes are missing", tensor=tensor.name)
+    return out
+
+
+def _derived(tensor: Tensor, data: Derived, source: Open, size: int) -> Iterator[Chunk]:
+    """Element-wise kernels: a chunk of n input elements gives a chunk of n output elements."""
+    from modelglot.kernels.registry import kernel
+
+    run, (operand,) = kernel(data.kernel), data.inputs
+    before, after = operand.nbytes, tensor.nbytes
+    for at, piece in chunks(operand, source, size // 2):
+        yield at * after // before, run(piece, data.params)

@@ -1,0 +1,17 @@
+"""Kernels by the name a `Derived` tensor carries. All of them are element-wise: chunk in, chunk out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+Kernel = Callable[[Any, Mapping[str, Any]], bytes]
+
+_TABLE = {"cast": "modelglot.kernels.cast:cast"}
+
+
+def kernel(name: str) -> Kernel:
+    module, function = _TABLE[name].split(":")
+    found: Kernel = getattr(import_module(module), function)
+    return found

@@ -1,0 +1,1 @@
+"""Model -> Model: choose, rename, cast, wrap. A pass describes; the engine computes."""

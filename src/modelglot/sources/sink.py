@@ -1,0 +1,187 @@
+"""The atomic sink: everything is written in a hidden work folder beside the target and renamed into place at the end.
+
+The work folder is ``.NAME.modelglot`` next to the target, so the next run finds what a killed one left: `--resume`
+goes on from its journal, any other run removes it. A lock keeps two writers of one target apart.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from modelglot.core.errors import CannotWriteError, TargetExistsError
+from modelglot.sources.file import reason
+
+JOURNAL = "modelglot-journal"
+
+
+class Sink:
+    """One target: a file, or a folder that gets several. Use as a context manager; leaving without `publish` removes
+    the work folder, unless ``keep`` was set (then `--resume` can go on)."""
+
+    def __init__(self, target: str, names: list[str], *, folder: bool, force: bool = False) -> None:
+        self.target = os.path.abspath(target)
+        self.names = names
+        self.folder = folder
+        self.keep = False
+        self._check(force)
+        parent, name = os.path.split(self.target.rstrip("/"))
+        self.work = os.path.join(parent, f".{name}.modelglot")
+        self._lock = -1
+
+    def _check(self, force: bool) -> None:
+        for path in self.outputs():
+            if os.path.islink(path):
+                raise CannotWriteError("the target is a link", path=path, hint="give the path it points to")
+            if os.path.isdir(path):
+                raise TargetExistsError("is a folder", path=path, hint="name a file in it, or use `--to FORMAT`")
+            if os.path.exists(path) and not force:
+                raise TargetExistsError("exists already", path=path, hint="`--force` replaces it")
+        if self.folder and os.path.exists(self.target) and not os.path.isdir(self.target):
+            raise TargetExistsError("is a file, and a folder is needed", path=self.target)
+
+    def outputs(self) -> list[str]:
+        """Final paths, in the order in which they are published."""
+        return [os.path.join(self.target, n) for n in self.names] if self.folder else [self.target]
+
+    def open(self, *, resume: bool) -> bool:
+        """Make or take over the work folder. True where there is something to resume. Raises CannotWriteError."""
+        with writing(self.work):
+            os.makedirs(os.path.dirname(self.work), exist_ok=True)
+            there = os.path.isdir(self.work)
+            os.makedirs(self.work, mode=0o700, exist_ok=True)
+            self._take_lock()
+            if there and not resume:
+                self._clear()
+        return there and resume
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(self.path(JOURNAL), os.O_RDWR | os.O_CREAT | os.O_APPEND | _NOFOLLOW, 0o600)
+        try:
+            import fcntl
+
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # no advisory locks on this system: the renames still are atomic
+            pass
+        except OSError:
+            os.close(self._lock)
+            self._lock, self.keep = -1, True
+            raise CannotWriteError("another modelglot is writing this target", path=self.target) from None
+
+    def _clear(self) -> None:
+        for entry in os.scandir(self.work):
+            if entry.name == JOURNAL:
+                os.ftruncate(self._lock, 0)
+            elif entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+
+    def path(self, name: str) -> str:
+        """Where an output lies until it is published."""
+        return os.path.join(self.work, name)
+
+    def create(self, name: str, size: int) -> int:
+        """A descriptor of the output, read-write, ``size`` bytes long; contents of an earlier run stay."""
+        path = self.path(name)
+        with writing(path, need=size):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o666)
+            if os.fstat(fd).st_size != size:
+                os.ftruncate(fd, size)
+            return fd
+
+    def check_space(self, need: int) -> None:
+        """Refuse early when the disk cannot hold ``need`` more bytes."""
+        with writing(self.work):
+            status = os.statvfs(self.work)
+        free = status.f_bavail * status.f_frsize
+        if free < need:
+            raise CannotWriteError("the disk is too full", path=self.target,
+                                   detail=f"needs {need:,} bytes; {free:,} are free")
+
+    def publish(self) -> None:
+        """Rename everything into place. The files were synced before; a whole new folder appears in one rename."""
+        with writing(self.target):
+            self._sync_folder(self.work)
+            if self.folder and not os.path.exists(self.target):
+                os.unlink(self.path(JOURNAL))
+                os.chmod(self.work, 0o777 & ~_umask())
+                os.rename(self.work, self.target)
+            else:
+                for name, final in zip(self.names, self.outputs(), strict=True):
+                    os.makedirs(os.path.dirname(final), exist_ok=True)
+                    _keep_mode(final, self.path(name))
+                    os.replace(self.path(name), final)
+                    self._sync_folder(os.path.dirname(final))
+            self._sync_folder(os.path.dirname(self.target))
+
+    @staticmethod
+    def _sync_folder(path: str) -> None:
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def journal(self) -> int:
+        """Descriptor of the journal, append-only."""
+        return self._lock
+
+    def __enter__(self) -> Sink:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock >= 0:
+            if not self.keep:
+                shutil.rmtree(self.work, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = -1
+
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _keep_mode(old: str, new: str) -> None:
+    if os.path.exists(old):
+        os.chmod(new, stat.S_IMODE(os.stat(old).st_mode))
+
+
+@contextmanager
+def writing(path: str, *, need: int | None = None) -> Iterator[None]:
+    """Turn the system's refusals into CannotWriteError."""
+    try:
+        yield
+    except OSError as error:
+        detail = f"needs {need:,} bytes" if need is not None and error.errno == errno.ENOSPC else None
+        raise CannotWriteError(f"cannot write: {reason(error)}", path=path, detail=detail) from None
+
+
+def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """pwrite until everything is out."""
+    view = memoryview(data)
+    while view:
+        done = os.pwrite(fd, view, offset)
+        view, offset = view[done:], offset + done
+
+
+def start_writeback() -> Callable[[int, int, int], None]:
+    """A function (fd, offset, length) that asks Linux to begin writing dirty pages out, so the last fsync is short."""
+    try:
+        import ctypes
+
+        call = ctypes.CDLL(None, use_errno=True).sync_file_range
+        call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    except (ImportError, OSError, AttributeError):
+        return lambda fd, offset, length: None
+    return lambda fd, offset, length: call(fd, offset, length, 2)  # SYNC_FILE_RANGE_WRITE: start, do not wait
