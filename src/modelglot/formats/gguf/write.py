@@ -15,7 +15,7 @@ from modelglot.core.layout import Layout, Options, OutFile, Piece, Slot, align, 
 from modelglot.core.metadata import Entry
 from modelglot.core.model import Model, ties
 from modelglot.core.notes import Loss
-from modelglot.core.tensor import Tensor
+from modelglot.core.tensor import Missing, Tensor
 from modelglot.formats.gguf import types
 from modelglot.formats.gguf.header import is_alignment
 from modelglot.formats.gguf.split import SPLIT_KEYS
@@ -33,17 +33,23 @@ def losses(model: Model) -> Iterator[Loss]:
         why = _unpackable(key, entry)
         if why:
             yield Loss("metadata", f"metadata {printable(key, code=True)}: {why}", "leave it out, or make it text")
+    unknown: dict[str, list[str]] = {}
     for tensor in model.tensors.values():
         problem = _problem(tensor)
-        if problem:
+        if problem and problem.kind == "dtype":
+            unknown.setdefault(tensor.type_name, []).append(tensor.name)
+        elif problem:
             yield problem
         elif not tensor.shape:
             shown = printable(tensor.name, code=True)
             yield Loss("shape", f"tensor {shown} has no axes and is written as `[1]`", stops=False)
+    for kind, names in unknown.items():
+        yield Loss("dtype", f"no `{kind}` in GGUF: {len(names):,} tensors, such as {printable(names[0], code=True)}",
+                   "`--dtype` casts floats on the way")
     for group in ties(model.tensors):
         size = model.tensors[group[0]].nbytes * (len(group) - 1)
-        names = ", ".join(printable(n, code=True) for n in group[:4])
-        yield Loss("ties", f"{names} share their bytes and are each written (+{size:,} bytes)", stops=False)
+        shared = ", ".join(printable(n, code=True) for n in group[:4])
+        yield Loss("ties", f"{shared} share their bytes and are each written (+{size:,} bytes)", stops=False)
     if "general.architecture" not in model.metadata:
         yield Loss(
             "no-architecture", "the metadata has no `general.architecture`: the file will be a container of tensors "
@@ -79,8 +85,7 @@ def _problem(tensor: Tensor) -> Loss | None:
     if len(tensor.shape) > types.MAX_DIMS:
         return Loss("shape", f"{shown} has {len(tensor.shape)} axes; GGUF holds at most {types.MAX_DIMS}")
     if type_number(tensor) is None:
-        hint = None if tensor.dtype.kind in ("opaque", "complex") else "cast it, for example `--dtype f32`"
-        return Loss("dtype", f"{shown}: GGUF has no `{tensor.type_name}`", hint)
+        return Loss("dtype", f"{shown}: GGUF has no `{tensor.type_name}`")
     if isinstance(tensor.encoding, Blocks) and tensor.numel and tensor.shape[-1] % tensor.encoding.elements:
         return Loss("shape", f"{shown}: rows of {tensor.shape[-1]:,} cannot be cut in {tensor.encoding.name} blocks")
     return None
@@ -99,6 +104,8 @@ def type_number(tensor: Tensor) -> int | None:
 def _holdable(tensor: Tensor) -> bool:
     raw = _name_bytes(tensor.name)
     problem = _problem(tensor)
+    if isinstance(tensor.data, Missing):
+        return False
     return problem is None or (
         problem.kind == "name" and raw is not None and len(raw) < types.MAX_NAME
         and len(tensor.shape) <= types.MAX_DIMS and type_number(tensor) is not None)
