@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from modelglot.containers.shard_index import read_index, read_sharded
-from modelglot.containers.torch_checkpoint import detect, reading
-from modelglot.containers.torch_checkpoint.archive import read_zip
-from modelglot.core.errors import InvalidFileError
+from modelglot.containers.shard_index import index_bytes, read_index, read_sharded
+from modelglot.containers.torch_checkpoint import detect, writing
+from modelglot.containers.torch_checkpoint.folder import read_file
+from modelglot.containers.torch_checkpoint.hazards import file_hazards
+from modelglot.core.errors import InvalidFileError, LossError
 from modelglot.core.format import FileSet, FormatInfo, Match, Probe
+from modelglot.core.layout import Layout, Options, OutFile, Piece, shard
 from modelglot.core.limits import Limits
-from modelglot.core.model import Model
+from modelglot.core.model import Model, flat_tree
+from modelglot.core.notes import Finding, Loss
+from modelglot.core.tree import Node, TensorRef
+
+_NAME = "pytorch_model.bin"
+_INDEXES = (".bin.index.json", ".pt.index.json", ".pth.index.json")
 
 
 class TorchZip:
@@ -23,37 +30,67 @@ class TorchZip:
         title="PyTorch",
         suffixes=(".pt", ".pth", ".ckpt", ".bin"),
         spec="https://docs.pytorch.org/docs/stable/notes/serialization.html",
-        can=frozenset({"read", "shards", "tree", "ties", "folder"}),
+        can=frozenset({"read", "write", "shards", "tree", "ties", "folder"}),
+        dtypes=writing.DTYPES,
         blurb="a zip of a pickle and its tensors; training checkpoints and ties as they are; the pickle is never run",
     )
 
     def sniff(self, probe: Probe) -> Match | None:
         if probe.is_folder:
             found = detect.folder_choice(tuple(probe.names))
-            return Match(found[1], f"holds {found[0]}", "sharded" if found[0].endswith(".json") else None) if found else None
-        if probe.name.endswith((".bin.index.json", ".pt.index.json", ".pth.index.json")):
+            if found is None:
+                return None
+            return Match(found[1], f"holds {found[0]}", "sharded" if found[0].endswith(".json") else None)
+        if probe.name.endswith(_INDEXES):
             return Match(100, "a PyTorch shard index", "sharded")
-        if detect.zip_kind(probe) == "torch-zip":
-            return Match(98, "a zip with data.pkl")
-        return None
+        return Match(98, "a zip with data.pkl") if detect.zip_kind(probe) == "torch-zip" else None
 
     def read(self, files: FileSet, limits: Limits) -> Model:
         name = files.primary
         if name is None:
             found = detect.folder_choice(tuple(files.names()))
             if found is None:
-                raise InvalidFileError("the folder holds no PyTorch file, or several", path=files.root)
+                raise InvalidFileError("the folder holds no PyTorch file, or several", path=files.root,
+                                       hint="name one of the files")
             name = found[0]
         if name.endswith(".json"):
             index = read_index(files, name, limits)
-            return read_sharded(files, limits, index, partial(self._read_one, files, limits), self.info.name)
-        return self._read_one(files, limits, name)
+            return read_sharded(files, limits, index, partial(read_file, files, limits), self.info.name)
+        return read_file(files, limits, name)
 
-    def _read_one(self, files: FileSet, limits: Limits, name: str) -> Model:
-        return reading.model(files, self.info.name, read_zip(files, name, limits))
+    def losses(self, model: Model) -> Iterable[Loss]:
+        return writing.losses(model)
 
-    def hazards(self, files: FileSet, limits: Limits) -> Iterable:
-        return ()
+    def layout(self, model: Model, options: Options) -> Layout:
+        """One file with the model's tree, or flat shards with an index. Raises LossError for a nested tree in shards."""
+        tree, _ = writing.chosen_tree(model)
+        sizes = {name: tensor.nbytes for name, tensor in model.tensors.items()}
+        groups = shard(sizes, options.max_shard_size)
+        name = options.name or _NAME
+        if len(groups) == 1:
+            return Layout((writing.file(name, model.tensors, tree),))
+        if not _is_flat(tree):
+            raise LossError("a nested checkpoint cannot be cut in shards, which hold tensors only",
+                            hint="take one part of it with `--component model`, or write one file")
+        stem, dot, suffix = name.rpartition(".")
+        stem, suffix = (stem, dot + suffix) if dot else (suffix, ".bin")
+        outputs, weight_map = [], {}
+        for number, group in enumerate(groups, 1):
+            shard_name = f"{stem}-{number:05}-of-{len(groups):05}{suffix}"
+            part = {n: model.tensors[n] for n in group}
+            outputs.append(writing.file(shard_name, part, flat_tree(part, "ordereddict")))
+            weight_map.update(dict.fromkeys(group, shard_name))
+        index = index_bytes(weight_map, sum(sizes.values()))
+        outputs.append(OutFile(f"{stem}{suffix}.index.json", len(index), (Piece(0, index),)))
+        return Layout(tuple(outputs))
+
+    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
+        return file_hazards(files, limits)
+
+
+def _is_flat(tree: object) -> bool:
+    return isinstance(tree, Node) and tree.is_mapping and all(
+        isinstance(value, TensorRef) and value.name == key for key, value in tree.items)
 
 
 FORMAT = TorchZip()

@@ -123,7 +123,9 @@ def tensor_v2(args: list[Any]) -> Any:
     if not 6 <= len(args) <= 7:
         return UNKNOWN
     leaf = _strided(*args[:4])
-    return _finished(leaf, args[4], args[6] if len(args) == 7 else None) if args[4] or len(args) == 7 else leaf
+    if args[4] is False and len(args) == 6:
+        return leaf
+    return _finished(leaf, args[4], args[6] if len(args) == 7 else None)
 
 
 def tensor_v3(args: list[Any]) -> Any:

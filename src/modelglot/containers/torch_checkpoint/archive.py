@@ -34,9 +34,16 @@ class TorchArchive:
         self.used: set[str] = set()
         self.byteorder = self._byteorder()
 
+    @property
+    def is_package(self) -> bool:
+        """Written by ``torch.package``: Python files beside the pickles."""
+        return any(n.endswith((".data/extern_modules", ".data/python_version")) for n in self.zip.by_name)
+
     def _root(self) -> str:
         """The folder of ``data.pkl``. Raises InvalidFileError where there is none."""
         found = [m.name for m in self.zip.members if m.name == "data.pkl" or m.name.endswith("/data.pkl")]
+        if self.is_package:
+            return ""
         flat = [n for n in found if n.count("/") <= 1]
         if not found:
             raise InvalidFileError("the zip has no member `data.pkl`", path=self.zip.source.path)
@@ -85,8 +92,8 @@ class TorchArchive:
             runner = machine(window, self.limits, place, persistent(self.resolver(folder)))
             value, end = runner.run()
             if end != window.length:
-                self.zip.notes.append(Note("pickle-trailing", f"{window.length - end:,} bytes follow the pickle in member "
-                                           f"{printable(member_name, code=True)}", "warning"))
+                self.zip.notes.append(Note("pickle-trailing", f"{window.length - end:,} bytes follow the pickle in "
+                                           f"member {printable(member_name, code=True)}", "warning"))
         with located(path=self.zip.source.path):
             return named_value(value, window, self.limits, None, prefix), runner
 
@@ -100,7 +107,8 @@ class TorchArchive:
             if member.name.startswith(storages):
                 unused += 1
             elif member.codec in ("raw", "deflate"):
-                parts.sides.append(SideFile(member.name.removeprefix(self.root), self.zip.extent(member, self.file), what))
+                short = member.name.removeprefix(self.root)
+                parts.sides.append(SideFile(short, self.zip.extent(member, self.file), what))
         if unused:
             parts.notes.append(Note("unused-storage", f"{unused:,} storages of the archive belong to no tensor"))
         parts.notes = [*self.zip.notes, *parts.notes]

@@ -1,0 +1,74 @@
+"""Globals of pickles that stand for plain data, by exact name, and a few that can only be meant to do harm.
+
+A deny-list is never complete; what is on neither list is reported as unknown. Prefixes are not used: packages
+re-export everything (``torch.serialization.os.system``).
+"""
+
+from __future__ import annotations
+
+from modelglot.containers.pickle.torch_storage import STORAGE_CLASSES, TORCH_DTYPES
+
+_PLAIN_TEXT = """
+collections.OrderedDict collections.Counter collections.defaultdict collections.deque _codecs.encode
+builtins.set builtins.frozenset builtins.list builtins.dict builtins.tuple builtins.complex builtins.bytes
+builtins.bytearray builtins.int builtins.float builtins.str builtins.bool builtins.object builtins.slice builtins.range
+copyreg._reconstructor argparse.Namespace types.SimpleNamespace
+datetime.datetime datetime.date datetime.time datetime.timedelta datetime.timezone decimal.Decimal fractions.Fraction
+uuid.UUID pathlib.PosixPath pathlib.WindowsPath pathlib.PurePosixPath pathlib.PureWindowsPath pathlib.Path
+numpy.ndarray numpy.dtype numpy.core.multiarray._reconstruct numpy.core.multiarray.scalar numpy.core.numeric._frombuffer
+numpy.float64 numpy.float32 numpy.float16 numpy.int64 numpy.int32 numpy.int16 numpy.int8 numpy.uint64 numpy.uint32
+numpy.uint16 numpy.uint8 numpy.bool_ numpy.bool numpy.str_ numpy.bytes_
+torch.Size torch.device torch.Tensor torch.nn.parameter.Parameter torch.nn.parameter.Buffer
+torch.serialization._get_layout torch._utils._rebuild_tensor torch._utils._rebuild_tensor_v2
+torch._utils._rebuild_tensor_v3 torch._utils._rebuild_parameter torch._utils._rebuild_parameter_with_state
+torch._utils._rebuild_qtensor torch._utils._rebuild_sparse_tensor torch._utils._rebuild_nested_tensor
+torch._utils._rebuild_meta_tensor_no_storage torch._utils._rebuild_device_tensor_from_numpy
+torch._utils._rebuild_device_tensor_from_cpu_tensor torch._utils._rebuild_xla_tensor
+torch._utils._rebuild_wrapper_subclass torch._tensor._rebuild_from_type_v2 torch._tensor._rebuild_from_type
+torch.per_tensor_affine torch.per_tensor_symmetric torch.per_channel_affine torch.per_channel_symmetric
+torch.per_channel_affine_float_qparams torch.jit._pickle.build_intlist torch.jit._pickle.build_tensorlist
+torch.jit._pickle.build_doublelist torch.jit._pickle.build_boollist torch.jit._pickle.restore_type_tag
+torch.jit._pickle.build_tensor_from_id
+"""
+_STORAGES = [f"torch.{module}{name}" for module in ("", "storage.", "cuda.") for name in STORAGE_CLASSES]
+_UNTYPED = [f"torch.storage.{name}" for name in ("UntypedStorage", "TypedStorage", "_UntypedStorage", "_TypedStorage")]
+
+PLAIN: frozenset[str] = frozenset([*_PLAIN_TEXT.split(), *_STORAGES, *_UNTYPED, *(f"torch.{name}" for name in TORCH_DTYPES)])
+
+# What runs code, loads code or opens something: named for a better message, never to call the rest safe.
+_HARMFUL_TEXT = """
+builtins.eval builtins.exec builtins.compile builtins.open builtins.getattr builtins.setattr builtins.__import__
+builtins.apply builtins.execfile builtins.input builtins.globals builtins.breakpoint builtins.delattr builtins.map
+os.system os.popen os.execv os.execve os.execvp os.execl os.spawnv os.spawnl os.fork os.remove os.unlink os.rmdir
+os.rename os.putenv os.startfile posix.system posix.popen posix.execv posix.fork posix.unlink nt.system
+subprocess.Popen subprocess.run subprocess.call subprocess.check_call subprocess.check_output subprocess.getoutput
+subprocess.getstatusoutput commands.getoutput pty.spawn runpy.run_path runpy.run_module runpy._run_code
+importlib.import_module importlib.__import__ imp.load_source shutil.rmtree shutil.copy shutil.move
+socket.socket socket.create_connection urllib.request.urlopen urllib.request.urlretrieve requests.get requests.post
+http.client.HTTPConnection webbrowser.open ctypes.CDLL code.interact code.InteractiveInterpreter timeit.timeit
+pickle.loads pickle.load _pickle.loads _pickle.load cPickle.loads marshal.loads types.CodeType types.FunctionType
+torch.load torch.jit.load torch.hub.load torch.storage._load_from_bytes numpy.load joblib.load dill.loads
+cloudpickle.loads cloudpickle.cloudpickle._make_function functools.partial functools.reduce operator.attrgetter
+operator.itemgetter operator.methodcaller bdb.Bdb pdb.set_trace pip.main pydoc.pipepager asyncio.create_subprocess_shell
+"""
+HARMFUL: frozenset[str] = frozenset(_HARMFUL_TEXT.split())
+_MODULES = {
+    "__builtin__": "builtins", "copy_reg": "copyreg", "numpy._core": "numpy.core", "pathlib._local": "pathlib",
+    "numpy._core.multiarray": "numpy.core.multiarray", "numpy._core.numeric": "numpy.core.numeric",
+}  # fmt: skip
+
+
+def folded(name: str) -> str:
+    """``module.name`` with the spellings of Python 2, NumPy 2 and Python 3.13 made one."""
+    module, _, attribute = name.rpartition(".")
+    return f"{_MODULES.get(module, module)}.{attribute}"
+
+
+def severity(name: str, *, torchscript: bool = False) -> str | None:
+    """``unsafe``, ``unknown``, or None for plain data. ``__torch__.*`` is a class of TorchScript's own code there."""
+    known = folded(name)
+    if known in HARMFUL:
+        return "unsafe"
+    if known in PLAIN or (torchscript and known.startswith("__torch__.")):
+        return None
+    return "unknown"

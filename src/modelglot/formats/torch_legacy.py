@@ -1,0 +1,58 @@
+"""PyTorch's formats before 1.6: five pickles with raw storages after them, and the older tar form. Reading only.
+
+Source: the behaviour of ``torch.load``; PyTorch still reads both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from modelglot.containers.torch_checkpoint import reading
+from modelglot.containers.torch_checkpoint.detect import is_legacy, is_torch_tar
+from modelglot.containers.torch_checkpoint.hazards import file_hazards
+from modelglot.containers.torch_checkpoint.legacy import read_legacy, read_tar
+from modelglot.core.errors import InvalidFileError, UnsupportedError
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe
+from modelglot.core.layout import Layout, Options
+from modelglot.core.limits import Limits
+from modelglot.core.model import Model
+from modelglot.core.notes import Finding, Loss
+
+
+class TorchLegacy:
+    info = FormatInfo(
+        name="torch-legacy",
+        title="PyTorch before 1.6",
+        suffixes=(".pth", ".pt", ".bin", ".ckpt", ".tar"),
+        spec="https://docs.pytorch.org/docs/stable/notes/serialization.html",
+        can=frozenset({"read", "tree", "ties"}),
+        blurb="five pickles and raw storages, or a tar of them; still common for older weights",
+    )
+
+    def sniff(self, probe: Probe) -> Match | None:
+        if is_legacy(probe.head):
+            return Match(100, "the magic number of torch.save before 1.6")
+        if is_torch_tar(probe):
+            return Match(95, "a tar with the streams of torch.save before 0.1.10", "tar")
+        return None
+
+    def read(self, files: FileSet, limits: Limits) -> Model:
+        name = files.primary
+        if name is None:
+            raise InvalidFileError("a folder is not one file", path=files.root, hint="name the file")
+        source = files.open(name)
+        if source.size > 262 and source.pread(257, 5) == b"ustar":
+            return reading.model(files, self.info.name, read_tar(files, name, limits), "tar")
+        return reading.model(files, self.info.name, read_legacy(files, name, limits))
+
+    def losses(self, model: Model) -> Iterable[Loss]:
+        return ()
+
+    def layout(self, model: Model, options: Options) -> Layout:
+        raise UnsupportedError("torch-legacy is not written", hint="write torch-zip")
+
+    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
+        return file_hazards(files, limits)
+
+
+FORMAT = TorchLegacy()
