@@ -1,0 +1,99 @@
+"""Model formats that are recognised and not read by this version, each with what can be done instead.
+
+The scores stay at or below 70, so that a reader for the format wins as soon as there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelglot.core.errors import UnsupportedError
+from modelglot.formats.not_a_model.found import Found, Look
+
+_MAGIC = (
+    # offset, bytes, what, what to do
+    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras writes (.h5)",
+     "load it with Keras and save the arrays with `numpy.savez`"),
+    (4, b"TFL3", "a TensorFlow Lite model", "use the model that it was converted from"),
+    (4, b"ET12", "an ExecuTorch program", "use the model that it was exported from"),
+    (0, b"ftrt", "a TensorRT engine, built for one kind of GPU", "use the ONNX model that it was built from"),
+    (0, b"lmgg", "a legacy GGML file (magic `ggml`)",
+     "use the GGUF file of the same model; whisper.cpp still loads this form itself"),
+    (0, b"fmgg", "a legacy GGML file (magic `ggmf`)", "use the GGUF file of the same model"),
+    (0, b"tjgg", "a legacy GGML file (magic `ggjt`)", "use the GGUF file of the same model"),
+    (0, b"algg", "a legacy GGML adapter (magic `ggla`)", "use the GGUF file of the same adapter"),
+    (0, b"nsgg", "a saved llama.cpp session (magic `ggsn`)", "it holds no weights; use the model's GGUF file"),
+    (0, b"MZqFpD", "a llamafile: a program with a GGUF file inside", "use the GGUF file of the same model"),
+    (0, b"model_checkpoint_path:", "the state file of a TensorFlow checkpoint",
+     "load the checkpoint with TensorFlow and save the arrays with `numpy.savez`"),
+    (0, b"7767517\n", "the structure of an ncnn model (.param)", "use the model that it was converted from"),
+)  # fmt: skip
+_TF = "load it with TensorFlow and save the arrays with `numpy.savez`"
+_CONVERTED = "use the model that it was converted from"
+_SUFFIX = (
+    (".onnx", b"\x08", "an ONNX model", "load it with the `onnx` package, or use the model it was exported from"),
+    (".mlmodel", b"\x08", "a Core ML model", _CONVERTED),
+    (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
+    (".pb", b"\x0a", "a TensorFlow graph (.pb)", _TF),
+    (".pb", b"\x08", "a TensorFlow SavedModel (.pb)", _TF),
+    (".meta", b"\x0a", "the graph of a TensorFlow checkpoint", _TF),
+    (".msgpack", b"", "the weights of a Flax model (msgpack)",
+     "load it with Flax and save the arrays with `safetensors.flax.save_file`"),
+    (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
+    (".pdiparams", b"\0", "the weights of a Paddle model", "load it with Paddle; the names are in the .pdmodel file"),
+    (".pdmodel", b"\x0a", "the program of a Paddle model", "load it with Paddle"),
+    (".engine", b"", "a TensorRT engine, built for one kind of GPU", "use the ONNX model that it was built from"),
+    (".weights", b"\0\0\0\0", "the weights of a Darknet model", "they need the .cfg file to be understood"),
+    (".mnn", b"", "an MNN model", _CONVERTED),
+    (".rten", b"RTEN", "an RTen model", _CONVERTED),
+)  # fmt: skip
+_SSTABLE = bytes.fromhex("57fb808b247547db")  # ends the index of a TensorFlow checkpoint
+_ONNX_NEXT = b"\x12\x1a\x22\x28\x32\x3a\x42"  # tags of the fields that follow `ir_version`
+_FOLDERS = (
+    ("saved_model.pb", "a TensorFlow SavedModel", _TF),
+    ("data/com.apple.coreml/model.mlmodel", "a Core ML package", _CONVERTED),
+    ("flax_model.msgpack", "a folder with Flax weights", "download model.safetensors of the same model"),
+    ("tf_model.h5", "a folder with TensorFlow weights", "download model.safetensors of the same model"),
+    ("model.onnx", "a folder with an ONNX model", "download model.safetensors of the same model"),
+    ("checkpoint", "a TensorFlow checkpoint", _TF),
+)  # fmt: skip
+
+
+def recognise(look: Look) -> Iterator[Found]:
+    """Every reading that fits, in no order."""
+    if look.is_folder:
+        names = {n.lower() for n in look.names}
+        for name, what, hint in _FOLDERS:
+            if name in names:
+                yield Found(50, what, hint, UnsupportedError)
+        return
+    for offset, magic, what, hint in _MAGIC:
+        if look.head[offset : offset + len(magic)] == magic:
+            yield Found(70, what, hint, UnsupportedError)
+    for suffix, start, what, hint in _SUFFIX:
+        if look.name.endswith(suffix) and look.head.startswith(start):
+            yield Found(68, what, hint, UnsupportedError)
+    if look.head.startswith(b"PK\x03\x04") and b"model.weights.h5" in look.tail:
+        yield Found(70, "a Keras 3 model (.keras)", "load it with Keras and save the arrays with `numpy.savez`",
+                    UnsupportedError)
+    if look.tail.endswith(_SSTABLE):
+        yield Found(70, "the index of a TensorFlow checkpoint", _TF, UnsupportedError)
+    if ".data-0" in look.name and "-of-0" in look.name:
+        yield Found(65, "the data of a TensorFlow checkpoint", _TF, UnsupportedError)
+    if _is_onnx(look.head):
+        yield Found(67, "an ONNX model", "load it with the `onnx` package, or use the model it was exported from",
+                    UnsupportedError)
+    if look.head.startswith(b"<?xml") and b"<net " in look.head[:400]:
+        yield Found(68, "the structure of an OpenVINO model", _CONVERTED, UnsupportedError)
+    stem, dot, suffix = look.name.rpartition(".")
+    if dot and suffix == "bin" and f"{stem}.xml" in {n.lower() for n in look.names}:
+        yield Found(45, "the weights of an OpenVINO model", "they need the .xml file beside to be understood",
+                    UnsupportedError)
+
+
+def _is_onnx(head: bytes) -> bool:
+    """``ir_version`` from 1 to 32, then a field that follows it, and a producer that says ONNX or PyTorch."""
+    if len(head) < 8 or head[0] != 8 or not 1 <= head[1] <= 32 or head[2] not in _ONNX_NEXT:
+        return False
+    early = head[:64].lower()
+    return b"onnx" in early or b"pytorch" in early
