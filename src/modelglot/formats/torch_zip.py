@@ -62,7 +62,7 @@ class TorchZip:
         return writing.losses(model)
 
     def layout(self, model: Model, options: Options) -> Layout:
-        """One file with the model's tree, or flat shards with an index. Raises LossError for a nested tree in shards."""
+        """One file with the model's tree, or flat shards with an index; LossError for a nested tree in shards."""
         tree, _ = writing.chosen_tree(model)
         sizes = {name: tensor.nbytes for name, tensor in model.tensors.items()}
         groups = shard(sizes, options.max_shard_size)

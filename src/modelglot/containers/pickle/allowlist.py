@@ -33,7 +33,8 @@ torch.jit._pickle.build_tensor_from_id
 _STORAGES = [f"torch.{module}{name}" for module in ("", "storage.", "cuda.") for name in STORAGE_CLASSES]
 _UNTYPED = [f"torch.storage.{name}" for name in ("UntypedStorage", "TypedStorage", "_UntypedStorage", "_TypedStorage")]
 
-PLAIN: frozenset[str] = frozenset([*_PLAIN_TEXT.split(), *_STORAGES, *_UNTYPED, *(f"torch.{name}" for name in TORCH_DTYPES)])
+_DTYPES = [f"torch.{name}" for name in TORCH_DTYPES]
+PLAIN: frozenset[str] = frozenset([*_PLAIN_TEXT.split(), *_STORAGES, *_UNTYPED, *_DTYPES])
 
 # What runs code, loads code or opens something: named for a better message, never to call the rest safe.
 _HARMFUL_TEXT = """

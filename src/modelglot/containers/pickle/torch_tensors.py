@@ -133,7 +133,8 @@ def tensor_v3(args: list[Any]) -> Any:
     found = torch_dtype(args[6]) if 7 <= len(args) <= 8 else None
     if found is None:
         return UNKNOWN
-    return _finished(_strided(args[0], args[1], args[2], args[3], found[0]), args[4], args[7] if len(args) == 8 else None)
+    leaf = _strided(args[0], args[1], args[2], args[3], found[0])
+    return _finished(leaf, args[4], args[7] if len(args) == 8 else None)
 
 
 def parameter(args: list[Any]) -> Any:

@@ -82,7 +82,7 @@ def _tensor_notes(tensors: dict[str, Tensor]) -> list[Note]:
 
 
 _NOTES = {
-    "torch:quantizer": ("quantized", "quantized by PyTorch: the integers are shown, scale and zero point are in `extra`, "
+    "torch:quantizer": ("quantized", "quantized by PyTorch: the integers are shown; scale and zero point are `extra`, "
                         "or in `.scales` and `.zero_points`", "info"),
     "torch:conj": ("conjugated", "stored as the complex conjugate of what PyTorch would show", "warning"),
     "torch:neg": ("negated", "stored as the negative of what PyTorch would show", "warning"),

@@ -152,5 +152,5 @@ def losses(model: Model) -> Iterable[Loss]:
         yield Loss("python-object", f"objects of `{global_}` are left out: {where}{more}")
     if pruned.changed:
         path, kind = pruned.changed[0]
-        yield Loss("python-type", f"{len(pruned.changed):,} containers are written as a simpler kind, such as the {kind} "
+        yield Loss("python-type", f"{len(pruned.changed):,} containers become a simpler kind, such as the {kind} "
                    f"at `{path}`", "weights-only loading refuses the original kinds", stops=False)
