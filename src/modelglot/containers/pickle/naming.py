@@ -196,6 +196,10 @@ class _Namer:
             for suffix, leaf in value.companions():
                 self.replaced(leaf, f"{name}.{suffix}")
             return TensorRef(name)
+        if isinstance(value, TensorRef):  # in a copy of a container whose tensors have their first names
+            name = self._free(path or "tensor")
+            self._alias(value.name, name)
+            return TensorRef(name)
         if isinstance(value, Blob):
             if value.length <= _BYTES and self.loaded + value.length <= _ALL_BYTES:
                 self.loaded += value.length
