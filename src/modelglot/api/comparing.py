@@ -11,7 +11,7 @@ from modelglot.api.reading import PathLike, read_model
 from modelglot.core.errors import DamagedFileError
 from modelglot.core.model import Model
 from modelglot.core.tensor import Missing
-from modelglot.diff.tensors import Diff, candidates, compare
+from modelglot.features.diff.tensors import Diff, candidates, compare
 from modelglot.engine.digest import model_digest, tensor_digests
 from modelglot.engine.pool import SourcePool
 from modelglot.passes.component import choose

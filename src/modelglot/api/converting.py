@@ -23,7 +23,7 @@ from modelglot.formats import registry
 from modelglot.passes.cast import cast, parse_rules
 from modelglot.passes.component import choose
 from modelglot.passes.select import rename, select
-from modelglot.passes.text_metadata import to_text, wrap_blocks
+from modelglot.passes.text_metadata import to_text, with_framework, wrap_blocks
 
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*$", re.IGNORECASE)
 
@@ -117,8 +117,10 @@ def make_plan(
 
 def _plan(model: Model, place: Target, allow: Iterable[str], route: list[str], extra: Iterable[Loss]) -> Plan:
     """Fit the model to what the target can hold, then lay it out."""
-    can = place.format.info.can
-    if "text-metadata" in can:
+    text = "text-metadata" in place.format.info.can
+    framework = registry.get(model.format).info.framework if model.files else None
+    model = replace(model, metadata=with_framework(model.metadata, framework, keep=text))
+    if text:
         model = wrap_blocks(replace(model, metadata=to_text(model.metadata)))
     made = plan(model, place.format, place.options, allow=tuple(allow), route=[*route, f"write {place.format.info.name}"])
     return replace(made, losses=(*extra, *made.losses)) if extra else made

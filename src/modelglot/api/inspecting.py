@@ -12,14 +12,14 @@ from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.formats import registry
 try:  # TEMP
-    from modelglot.inspect.names import check_name, parse_name
+    from modelglot.features.inspect.names import check_name, parse_name
 except ImportError:
     def parse_name(x):
         class F:
             def document(self): return {}
         return F()
     def check_name(a,b): return []
-from modelglot.inspect.report import InspectReport, Part, examine
+from modelglot.features.inspect.report import InspectReport, Part, examine
 from modelglot.passes.component import components, training_state
 from modelglot.passes.select import matches
 

@@ -10,7 +10,7 @@ from modelglot.api.comparing import diff, digest
 from modelglot.cli.errors import NO
 from modelglot.cli.options import component_option, exclude_option, from_option, include_option, json_option, print_json
 from modelglot.core.errors import printable
-from modelglot.diff.tensors import Diff
+from modelglot.features.diff.tensors import Diff
 from modelglot.report.lines import Line, line, plural, write
 
 

@@ -18,7 +18,8 @@ class FormatInfo:
 
     ``can`` is a subset of read, write, shards (several output files), tree (nested values), metadata (typed),
     text-metadata (``str -> str`` only), ties, folder.
-    ``dtypes`` names the dtypes and block encodings a writer can hold as they are.
+    ``dtypes`` names the dtypes and block encodings a writer can hold as they are. ``framework`` is the label that
+    safetensors files carry for tensors of this origin (``pt``), which some loaders insist on.
     """
 
     name: str
@@ -28,6 +29,7 @@ class FormatInfo:
     can: frozenset[str]
     dtypes: frozenset[str] = frozenset()
     extra: str | None = None
+    framework: str | None = None
     blurb: str = ""
 
 

@@ -30,6 +30,7 @@ BUILTIN: dict[str, str] = {
 }
 
 
+
 @cache
 def get(name: str) -> Format:
     """The format of that name. Raises UnknownFormatError naming the known ones."""

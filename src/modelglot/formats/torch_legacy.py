@@ -26,6 +26,7 @@ class TorchLegacy:
         suffixes=(".pth", ".pt", ".bin", ".ckpt", ".tar"),
         spec="https://docs.pytorch.org/docs/stable/notes/serialization.html",
         can=frozenset({"read", "tree", "ties"}),
+        framework="pt",
         blurb="five pickles and raw storages, or a tar of them; still common for older weights",
     )
 

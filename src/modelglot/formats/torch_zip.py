@@ -32,6 +32,7 @@ class TorchZip:
         spec="https://docs.pytorch.org/docs/stable/notes/serialization.html",
         can=frozenset({"read", "write", "shards", "tree", "ties", "folder"}),
         dtypes=writing.DTYPES,
+        framework="pt",
         blurb="a zip of a pickle and its tensors; training checkpoints and ties as they are; the pickle is never run",
     )
 

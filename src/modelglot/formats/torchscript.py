@@ -31,6 +31,7 @@ class TorchScript:
         suffixes=(".pt", ".jit", ".ts", ".torchscript"),
         spec="https://docs.pytorch.org/docs/stable/jit.html",
         can=frozenset({"read", "tree", "ties"}),
+        framework="pt",
         blurb="a compiled PyTorch module: tensors, constants and code, which is listed and never run",
     )
 

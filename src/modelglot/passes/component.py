@@ -44,15 +44,26 @@ def components(model: Model) -> list[Component]:
         return [*flat, Component("ema", next(iter(ema.values())).split(".")[0], ema)] if ema else flat
     found = []
     for key, value in root.items:
-        names = dict(_tensor_names(value))
+        path, part = _inner(key_text(key), value)
+        names = dict(_tensor_names(part))
         if names:
-            found.append(Component(_role(key_text(key)), key_text(key), names, value))
+            found.append(Component(_role(key_text(key)), path, names, part))
     return _with_one_model(found)
 
 
 def _is_state_dict(node: Node) -> bool:
     """Tensors directly under text keys, as ``module.state_dict()`` gives them."""
     return any(isinstance(v, TensorRef) for _, v in node.items)
+
+
+def _inner(path: str, value: Any) -> tuple[str, Any]:
+    """``{"model": {"args": ..., "state_dict": {...}}}``: the state dict, where it is all that holds tensors."""
+    while isinstance(value, Node) and value.is_mapping and not _is_state_dict(value):
+        inner = [(key_text(k), v) for k, v in value.items if _holds_tensors(v)]
+        if len(inner) != 1 or inner[0][0] not in ("state_dict", "model_state_dict", "params", "weights"):
+            break
+        path, value = f"{path}.{inner[0][0]}", inner[0][1]
+    return path, value
 
 
 def _role(key: str) -> str:
@@ -117,14 +128,14 @@ def _renamed(tensor: Tensor, name: str) -> Tensor:
 def _left(model: Model, part: Component, parts: list[Component]) -> Iterator[Loss]:
     for other in parts:
         if other is not part and other.path and other.path != part.path:
-            yield Loss("component", f"`{printable(other.path)}` ({len(other.names):,} tensors) is left out",
+            yield Loss("component", f"`{printable(other.path)}` ({len(other.names):,} tensors)",
                        f"`--component {other.path}` takes it", stops=False)
     if isinstance(model.tree, Node) and model.tree.is_mapping:
-        tensor_keys = {c.path for c in parts}
+        tensor_keys = {c.path.split(".")[0] for c in parts} | {c.path for c in parts}
         rest = [printable(key_text(k)) for k, _ in model.tree.items if key_text(k) not in tensor_keys]
         if rest:
             more = f" and {len(rest) - 8} more" if len(rest) > 8 else ""
-            yield Loss("training-state", f"{', '.join(rest[:8])}{more} left out", stops=False)
+            yield Loss("training-state", f"{', '.join(rest[:8])}{more}", stops=False)
 
 
 def _ambiguous(parts: list[Component]) -> UnsupportedError:

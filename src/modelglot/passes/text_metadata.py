@@ -47,6 +47,21 @@ def from_text(metadata: Metadata) -> Metadata:
     return Metadata(entries)
 
 
+def with_framework(metadata: Metadata, framework: str | None, *, keep: bool) -> Metadata:
+    """The ``format`` key by which safetensors files name a framework, and which some loaders insist on.
+
+    ``keep``: the target is such a file, so the key is added where the source tells its framework. Otherwise the key
+    is dropped: it says nothing about another format.
+    """
+    if keep:
+        if framework is None or "format" in metadata:
+            return metadata
+        return Metadata({"format": framework, **dict(metadata.entries())})
+    if metadata.get("format") not in ("pt", "tf", "flax", "np", "mlx"):
+        return metadata
+    return Metadata({k: e for k, e in metadata.entries() if k != "format"})
+
+
 def wrap_blocks(model: Model) -> Model:
     """Quantized blocks as u8 tensors, exactly and without decoding; what they are goes into the metadata."""
     blocks = {n: t for n, t in model.tensors.items() if isinstance(t.encoding, Blocks)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelglot.core.errors import printable
-from modelglot.inspect.report import InspectReport, short
-from modelglot.inspect.tree import Branch
+from modelglot.features.inspect.report import InspectReport, short
+from modelglot.features.inspect.tree import Branch
 from modelglot.report.lines import Line, line, number, plural, size
 
 _METADATA_SHOWN = 24
@@ -105,8 +105,29 @@ def _branches(branches: list[Branch], indent: str, depth: int | None) -> Iterato
         return
     for position, branch in enumerate(branches):
         last = position == len(branches) - 1
-        yield line(f"{indent}{'└─ ' if last else '├─ '}", printable(branch.label), "  ", *_about(branch))
+        stem = f"{indent}{'└─ ' if last else '├─ '}"
+        if _is_small(branch):
+            yield line(stem, printable(branch.label), "  ", *_one_line(branch))
+            continue
+        yield line(stem, printable(branch.label), "  ", *_about(branch))
         yield from _branches(branch.children, indent + ("   " if last else "│  "), None if depth is None else depth - 1)
+
+
+def _is_small(branch: Branch) -> bool:
+    """A module of two or three tensors, such as a weight and a bias, reads best on one line."""
+    return 0 < len(branch.children) <= 3 and all(c.type is not None and len(c.label) < 40 for c in branch.children)
+
+
+def _one_line(branch: Branch) -> Line:
+    """``weight [64, 192], bias [64] f32``."""
+    types = {c.type for c in branch.children}
+    spans: Line = []
+    for position, child in enumerate(branch.children):
+        shape, space, kind = _about(child)
+        spans += [(", " if position else "", ""), (printable(child.label) + " ", ""), shape]
+        if len(types) > 1 or position == len(branch.children) - 1:
+            spans += [space, kind]
+    return spans
 
 
 def _about(branch: Branch) -> Line:

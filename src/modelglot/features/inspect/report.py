@@ -11,7 +11,7 @@ from modelglot.core.model import Model, ties
 from modelglot.core.notes import Note
 from modelglot.core.tensor import Derived, Missing, Stored, Tensor
 from modelglot.core.tree import Inert, walk
-from modelglot.inspect.tree import Branch, build
+from modelglot.features.inspect.tree import Branch, build
 
 CUT = 200  # characters of a metadata value, elements of an array
 

@@ -1,0 +1,39 @@
+# make demo: set up and run the main job on a real model.  make test: set up and pass all tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: demo test real lint bench clean
+.DELETE_ON_ERROR:
+
+$(BIN)/modelglot: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+# torch is an oracle in tests; modelglot itself never needs it
+$(VENV)/.tests: $(BIN)/modelglot pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lint]"
+	touch $@
+
+demo: $(BIN)/modelglot
+	$(BIN)/python scripts/demo.py
+
+real: $(BIN)/modelglot
+	$(BIN)/python tests/real/fetch.py
+
+test: $(VENV)/.tests real
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+lint: $(VENV)/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.tests
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) demo bench/work

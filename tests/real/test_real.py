@@ -1,0 +1,188 @@
+"""Real files made by others: what `inspect` says of them, and every byte against the library that made them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fetch import entries, folder, place
+
+import modelglot as mg
+from modelglot.api.reading import read_model
+from modelglot.core.errors import DamagedFileError, LossError, ModelFileError, UnknownFormatError
+
+ROOT = folder()
+ALL = [e for e in entries() if not e.get("side")]
+MODELS = [e for e in ALL if "format" in e]
+pytestmark = pytest.mark.real
+
+
+def find(id_: str, name: str) -> Path:
+    return next(place(ROOT, e) for e in ALL if e["id"] == id_ and e["member"].endswith(name))
+
+
+def label(entry: dict[str, Any]) -> str:
+    return f"{entry['id']}/{entry['member'].rsplit('/', 1)[-1]}"
+
+
+@pytest.mark.parametrize("entry", MODELS, ids=label)
+def test_inspect_says_what_the_catalogue_says(entry: dict[str, Any]) -> None:
+    report = mg.inspect(place(ROOT, entry))
+    assert report.model.format == entry["format"]
+    assert len(report.model.tensors) == entry["tensors"]
+    if "types" in entry:
+        assert {t.type: t.tensors for t in report.types} == entry["types"]
+    else:
+        assert sum(t.tensors for t in report.types) == entry["tensors"]
+
+
+def numpy_of(value: Any) -> np.ndarray[Any, Any]:
+    return value.detach().numpy() if hasattr(value, "detach") else np.asarray(value)
+
+
+def reference(path: Path, format: str) -> dict[str, np.ndarray[Any, Any]]:
+    """The tensors as the reference library reads them; nested keys joined by dots."""
+    if format == "safetensors":
+        from safetensors.numpy import load_file
+
+        return dict(load_file(path))
+    if format == "gguf":
+        from gguf import GGUFReader
+
+        return {t.name: np.asarray(t.data) for t in GGUFReader(path).tensors}
+    if format == "npz":
+        return dict(np.load(path))
+    import torch
+
+    if format == "torchscript":
+        return {n: numpy_of(t) for n, t in torch.jit.load(str(path)).state_dict().items()}
+    loaded = torch.load(path, weights_only=True, map_location="cpu")
+    flat: dict[str, np.ndarray[Any, Any]] = {}
+
+    def visit(value: Any, path: str) -> None:
+        if isinstance(value, torch.Tensor):
+            flat[path] = numpy_of(value)
+        elif isinstance(value, dict):
+            for k, v in value.items():
+                visit(v, f"{path}.{k}" if path else str(k))
+        elif isinstance(value, (list, tuple)):
+            for i, v in enumerate(value):
+                visit(v, f"{path}.{i}" if path else str(i))
+
+    visit(loaded, "")
+    return flat
+
+
+# what the reference library cannot open is compared with its twin below
+NO_REFERENCE = ("igfold-ckpt", "deeplc-whole-module", "gguf-truncated", "mtcnn-npy-object", "paddle-lpips-pdparams")
+
+
+@pytest.mark.parametrize("entry", [e for e in MODELS if e["tensors"] and e["id"] not in NO_REFERENCE], ids=label)
+def test_every_byte_is_that_of_the_reference_library(entry: dict[str, Any]) -> None:
+    path = place(ROOT, entry)
+    wanted = reference(path, entry["format"])
+    with mg.open(path) as model:
+        found = {n: bytes(t.bytes()) for n, t in model.tensors.items() if n in wanted}
+        surplus = set(model.tensors) - set(wanted)
+    assert set(found) == set(wanted)
+    assert not surplus or entry["format"] == "torchscript", surplus  # constants are no part of a state dict
+    for name, array in wanted.items():
+        assert found[name] == np.ascontiguousarray(array).tobytes(), name
+
+
+@pytest.mark.parametrize("entry", [e for e in MODELS if e["tensors"] and e["id"] != "gguf-truncated"], ids=label)
+def test_converts_to_safetensors_and_the_reference_library_reads_the_same(entry: dict[str, Any], tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    path, out = place(ROOT, entry), tmp_path / "out.safetensors"
+    receipt = mg.convert(path, out)
+    assert receipt.verified
+    assert mg.diff(path, out).same
+    assert mg.digest(path).total == mg.digest(out).total
+    read = load_file(out)
+    with mg.open(out) as model:
+        for name, handle in model.tensors.items():
+            assert read[name].tobytes() == bytes(handle.bytes()), name
+
+
+PAIRS = [
+    (("igfold-ckpt", "igfold_1.ckpt"), ("igfold-st", "igfold_1.safetensors")),
+    *((("lpips-pth", f"{n}.pth"), ("paddle-lpips-pdparams", f"{n}.pdparams")) for n in ("alex", "vgg", "squeeze")),
+]
+
+
+@pytest.mark.parametrize(("left", "right"), PAIRS, ids=lambda p: p[1])
+def test_the_same_weights_in_two_formats(left: tuple[str, str], right: tuple[str, str]) -> None:
+    a, b = find(*left), find(*right)
+    assert mg.diff(a, b).same
+    assert mg.digest(a).total == mg.digest(b).total
+
+
+def test_the_networks_of_mtcnn_have_the_values_of_their_numpy_twin() -> None:
+    """One author's .npy (Keras layout, other names) and another's .pt: kernels transposed, then equal values."""
+    npy = mg.load(find("mtcnn-npy-object", ".npy"))
+    ours = Counter(np.sort(v.ravel()).tobytes() for v in npy.values())
+    for name in ("pnet.pt", "rnet.pt", "onet.pt"):
+        for tensor in mg.load(find("facenet-mtcnn-pt", name)).values():
+            assert ours[np.sort(tensor.ravel()).tobytes()] > 0
+
+
+def test_a_whole_module_gives_its_tensors_without_its_classes() -> None:
+    path = find("deeplc-whole-module", "8c22d89667368f2f02ad996469ba157e.pt")
+    report = mg.inspect(path)
+    assert "whole-module" in [n.code for n in report.notes]
+    assert any(name.startswith("torch.fx") for name in report.objects)
+    assert all(np.isfinite(v).all() for v in mg.load(path).values())
+
+
+def test_the_lightning_checkpoint_names_what_it_would_import() -> None:
+    report = mg.inspect(find("igfold-ckpt", ".ckpt"))
+    assert "transformers.models.bert.configuration_bert.BertConfig" in report.objects
+    assert [p.path for p in report.parts] == ["state_dict"]
+
+
+def test_a_truncated_gguf_can_be_seen_and_not_converted(tmp_path: Path) -> None:
+    path = find("gguf-truncated", "part01.bin")
+    assert "truncated" in [n.code for n in mg.inspect(path).notes]
+    with pytest.raises((LossError, DamagedFileError)):
+        mg.convert(path, tmp_path / "out.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_gguf_goes_through_safetensors_and_back_unharmed(tmp_path: Path) -> None:
+    path = find("smollm2-135m-q4_1-gguf", ".gguf")
+    mg.convert(path, tmp_path / "a.safetensors")
+    mg.convert(tmp_path / "a.safetensors", tmp_path / "b.gguf")
+    assert mg.diff(path, tmp_path / "b.gguf").same
+    before, after = read_model(str(path)), read_model(str(tmp_path / "b.gguf"))
+    assert dict(before.metadata.entries()).keys() == dict(after.metadata.entries()).keys()
+    for key, entry in before.metadata.entries():
+        assert after.metadata.entry(key).type == entry.type, key
+        value = after.metadata[key]
+        assert (list(value) == list(entry.value)) if "array" in entry.type else value == entry.value, key
+
+
+def test_a_gguf_laid_out_again_is_the_same_file(tmp_path: Path) -> None:
+    path = find("smollm2-135m-q4_1-gguf", ".gguf")
+    mg.convert(path, tmp_path / "b.gguf")
+    assert (tmp_path / "b.gguf").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
+def test_what_is_no_model_is_named(name: str) -> None:
+    with pytest.raises(ModelFileError) as caught:
+        mg.open(find("lfs-pointer", name))
+    assert isinstance(caught.value, (UnknownFormatError, DamagedFileError))
+    assert caught.value.hint
+    assert ("git lfs pull" in str(caught.value)) == (name == "model.onnx")
+
+
+def test_a_hugging_face_folder_keeps_its_files(tmp_path: Path) -> None:
+    folder_ = find("minilm-l6-hf", "model.safetensors").parent
+    mg.convert(folder_, tmp_path / "out", to="torch-zip", max_shard_size="40MB")
+    names = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert {"config.json", "tokenizer.json", "1_Pooling/config.json", "pytorch_model.bin.index.json"} <= names
+    assert mg.diff(folder_, tmp_path / "out").same
