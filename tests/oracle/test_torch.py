@@ -246,7 +246,7 @@ def test_whole_modules_are_named_as_in_their_state_dict(tmp_path, new):
     assert all(tensor_bytes(model, n) == raw(t) for n, t in expected.items())
     assert model.dialect == "whole-module"
     assert isinstance(model.tree, Inert)
-    assert [n.code for n in model.notes] == ["whole-module"]
+    assert "whole-module" in [n.code for n in model.notes]
     assert list(rewritten(tmp_path, model)) == list(expected)
     assert "python-object" in [loss.kind for loss in ZIP.losses(model)]
     inside = saved(tmp_path, {"epoch": 1, "net": net})

@@ -90,110 +90,113 @@ class Machine:
         """
         self._stack, self._marks, self._memo, self._at = [], [], {}, start
         self._start, self._left_out, self._expected = start, 0, -1
-        try:
-            return self._loop(start)
-        except ModelFileError as error:
-            error.offset = self._at if error.offset is None else error.offset
-            raise
-        except IndexError:
-            raise InvalidFileError("a pickle opcode needs more values than the stack has", offset=self._at) from None
-        except KeyError as error:
-            what = f"the pickle takes memo {error.args[0]}, which nothing put"
-            raise InvalidFileError(what, offset=self._at) from None
+        return self._loop(start)
 
     def _loop(self, start: int) -> tuple[Any, int]:  # one long loop: a call per opcode would double the time
-        stack, marks, memo, reduce = self._stack, self._marks, self._memo, self._reduce
-        data, base, pos, edge = b"", start, 0, 0
+        stack, marks, memo, reduce, empty = self._stack, self._marks, self._memo, self._reduce, Node("tuple", [])
+        data, base, pos, edge, here = b"", start, 0, 0, 0
         u32, persistent = _U32.unpack_from, self.persistent
-        for _ in range(self.limits.pickle_opcodes):
-            if pos >= edge:
-                data, base, pos, edge = self._fill(base + pos)
-            self._at = base + pos
-            op = data[pos]
-            pos += 1
-            if op == 0x71:  # BINPUT
-                memo[data[pos]] = stack[-1]
+        try:
+            for _ in range(self.limits.pickle_opcodes):
+                if pos >= edge:
+                    here = pos
+                    data, base, pos, edge = self._fill(base + pos)
+                here = pos
+                op = data[pos]
                 pos += 1
-            elif op == 0x72:  # LONG_BINPUT
-                memo[u32(data, pos)[0]] = stack[-1]
-                pos += 4
-            elif op == 0x68:  # BINGET
-                stack.append(memo[data[pos]])
-                pos += 1
-            elif op == 0x4B:  # BININT1
-                stack.append(data[pos])
-                pos += 1
-            elif op == 0x28:  # MARK
-                marks.append(stack)
-                stack = []
-            elif op == 0x74:  # TUPLE
-                made = Node("tuple", stack)
-                stack = marks.pop()
-                stack.append(made)
-            elif op == 0x6A:  # LONG_BINGET
-                stack.append(memo[u32(data, pos)[0]])
-                pos += 4
-            elif op == 0x58 and (end := pos + 4 + u32(data, pos)[0]) <= edge:  # BINUNICODE
-                stack.append(_text(data[pos + 4 : end]))
-                pos = end
-            elif op == 0x52:  # REDUCE
-                arguments = stack.pop()
-                stack[-1] = reduce(stack[-1], arguments)
-            elif op == 0x29:  # EMPTY_TUPLE
-                stack.append(Node("tuple", []))
-            elif op == 0x51:  # BINPERSID
-                stack[-1] = persistent(stack[-1])
-            elif op == 0x85:  # TUPLE1
-                stack[-1] = Node("tuple", [stack[-1]])
-            elif op == 0x86:  # TUPLE2
-                made = stack.pop()
-                stack[-1] = Node("tuple", [stack[-1], made])
-            elif op == 0x87:  # TUPLE3
-                made, stack[-3:] = Node("tuple", stack[-3:]), []
-                if len(made.items) < 3:
-                    raise IndexError
-                stack.append(made)
-            elif op == 0x4D:  # BININT2
-                stack.append(data[pos] | data[pos + 1] << 8)
-                pos += 2
-            elif op == 0x89:  # NEWFALSE
-                stack.append(False)
-            elif op == 0x88:  # NEWTRUE
-                stack.append(True)
-            elif op == 0x4A:  # BININT
-                stack.append(_I32.unpack_from(data, pos)[0])
-                pos += 4
-            elif op == 0x94:  # MEMOIZE
-                memo[len(memo)] = stack[-1]
-            elif op == 0x8C and (end := pos + 1 + data[pos]) <= edge:  # SHORT_BINUNICODE
-                stack.append(_text(data[pos + 1 : end]))
-                pos = end
-            elif op == 0x4E:  # NONE
-                stack.append(None)
-            elif op == 0x47:  # BINFLOAT
-                stack.append(_F64.unpack_from(data, pos)[0])
-                pos += 8
-            elif op == 0x7D:  # EMPTY_DICT
-                stack.append(Node("dict", []))
-            elif op == 0x5D:  # EMPTY_LIST
-                stack.append(Node("list", []))
-            elif op == 0x75 or op == 0x65 or op == 0x90:  # SETITEMS APPENDS ADDITEMS
-                values = stack
-                stack = marks.pop()
-                self._extend(stack[-1], values, pairs=op == 0x75)
-            elif op == 0x62:  # BUILD
-                state = stack.pop()
-                stack[-1] = self._build(stack[-1], state)
-            elif op == 0x2E:  # STOP
-                if base + pos > self.window.length:
-                    self._fill(base + pos)
-                return stack[-1], base + pos
-            else:
-                self._stack = stack
-                pos = self._rare(op, data, base, pos)
-                stack = self._stack
-        raise LimitError(f"the pickle has more than {self.limits.pickle_opcodes:,} opcodes",
-                         hint="if the file is trusted, raise the limit `pickle_opcodes`")
+                if op == 0x71:  # BINPUT
+                    memo[data[pos]] = stack[-1]
+                    pos += 1
+                elif op == 0x72:  # LONG_BINPUT
+                    memo[u32(data, pos)[0]] = stack[-1]
+                    pos += 4
+                elif op == 0x68:  # BINGET
+                    stack.append(memo[data[pos]])
+                    pos += 1
+                elif op == 0x4B:  # BININT1
+                    stack.append(data[pos])
+                    pos += 1
+                elif op == 0x28:  # MARK
+                    marks.append(stack)
+                    stack = []
+                elif op == 0x74:  # TUPLE
+                    made = Node("tuple", stack)
+                    stack = marks.pop()
+                    stack.append(made)
+                elif op == 0x6A:  # LONG_BINGET
+                    stack.append(memo[u32(data, pos)[0]])
+                    pos += 4
+                elif op == 0x58 and (end := pos + 4 + u32(data, pos)[0]) <= edge:  # BINUNICODE
+                    stack.append(_text(data[pos + 4 : end]))
+                    pos = end
+                elif op == 0x52:  # REDUCE
+                    self._at = base + here
+                    arguments = stack.pop()
+                    stack[-1] = reduce(stack[-1], arguments)
+                elif op == 0x29:  # EMPTY_TUPLE
+                    stack.append(empty)
+                elif op == 0x51:  # BINPERSID
+                    stack[-1] = persistent(stack[-1])
+                elif op == 0x85:  # TUPLE1
+                    stack[-1] = Node("tuple", [stack[-1]])
+                elif op == 0x86:  # TUPLE2
+                    made = stack.pop()
+                    stack[-1] = Node("tuple", [stack[-1], made])
+                elif op == 0x87:  # TUPLE3
+                    made, stack[-3:] = Node("tuple", stack[-3:]), []
+                    if len(made.items) < 3:
+                        raise IndexError
+                    stack.append(made)
+                elif op == 0x4D:  # BININT2
+                    stack.append(data[pos] | data[pos + 1] << 8)
+                    pos += 2
+                elif op == 0x89:  # NEWFALSE
+                    stack.append(False)
+                elif op == 0x88:  # NEWTRUE
+                    stack.append(True)
+                elif op == 0x4A:  # BININT
+                    stack.append(_I32.unpack_from(data, pos)[0])
+                    pos += 4
+                elif op == 0x94:  # MEMOIZE
+                    memo[len(memo)] = stack[-1]
+                elif op == 0x8C and (end := pos + 1 + data[pos]) <= edge:  # SHORT_BINUNICODE
+                    stack.append(_text(data[pos + 1 : end]))
+                    pos = end
+                elif op == 0x4E:  # NONE
+                    stack.append(None)
+                elif op == 0x47:  # BINFLOAT
+                    stack.append(_F64.unpack_from(data, pos)[0])
+                    pos += 8
+                elif op == 0x7D:  # EMPTY_DICT
+                    stack.append(Node("dict", []))
+                elif op == 0x5D:  # EMPTY_LIST
+                    stack.append(Node("list", []))
+                elif op == 0x75 or op == 0x65 or op == 0x90:  # SETITEMS APPENDS ADDITEMS
+                    values = stack
+                    stack = marks.pop()
+                    self._extend(stack[-1], values, pairs=op == 0x75)
+                elif op == 0x62:  # BUILD
+                    self._at = base + here
+                    state = stack.pop()
+                    stack[-1] = self._build(stack[-1], state)
+                elif op == 0x2E:  # STOP
+                    if base + pos > self.window.length:
+                        self._fill(base + pos)
+                    return stack[-1], base + pos
+                else:
+                    self._stack, self._at = stack, base + here
+                    pos = self._rare(op, data, base, pos)
+                    stack = self._stack
+            raise LimitError(f"the pickle has more than {self.limits.pickle_opcodes:,} opcodes",
+                             hint="if the file is trusted, raise the limit `pickle_opcodes`")
+        except ModelFileError as error:
+            error.offset = base + here if error.offset is None else error.offset
+            raise
+        except IndexError:
+            raise InvalidFileError("a pickle opcode needs more values than the stack has", offset=base + here) from None
+        except KeyError as error:
+            what = f"the pickle takes memo {error.args[0]}, which nothing put"
+            raise InvalidFileError(what, offset=base + here) from None
 
     def _fill(self, at: int) -> tuple[bytes, int, int, int]:
         """Buffer, its offset, position 0, and the position up to which opcodes can be decoded from it.

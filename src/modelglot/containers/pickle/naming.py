@@ -12,7 +12,7 @@ from typing import Any
 
 from modelglot.containers.pickle.machine import Attributed, Leaf
 from modelglot.containers.pickle.window import Blob, Window
-from modelglot.core.errors import LimitError, located, printable
+from modelglot.core.errors import LimitError, ModelFileError, printable
 from modelglot.core.limits import KIB, MIB, Limits
 from modelglot.core.notes import Note
 from modelglot.core.tensor import Tensor
@@ -186,10 +186,13 @@ class _Namer:
         """A leaf as reference to the tensor it became; large bytes loaded while they stay few."""
         if isinstance(value, Leaf):
             name = self._free(path or "tensor")
-            with located(tensor=name):
+            try:
                 made = value.finish(name)
                 while isinstance(made, Leaf):  # an array without axes that holds an array
                     made = made.finish(name)
+            except ModelFileError as error:
+                error.tensor = error.tensor or name
+                raise
             if not isinstance(made, Tensor):
                 return made
             self._add(made)

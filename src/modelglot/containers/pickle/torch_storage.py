@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from modelglot.containers.pickle.machine import Leaf
@@ -124,9 +125,14 @@ def persistent(resolve: Resolve) -> Callable[[Any], Any]:
 
 def storage_dtype(value: Any) -> DType | None:
     """The dtype of ``torch.FloatStorage`` and its like, u8 for untyped ones, None for what is no storage class."""
-    if not isinstance(value, Inert) or not value.global_.startswith("torch."):
+    return _class_dtype(value.global_) if isinstance(value, Inert) else None
+
+
+@lru_cache(maxsize=256)
+def _class_dtype(global_: str) -> DType | None:
+    if not global_.startswith("torch."):
         return None
-    name = value.global_.rpartition(".")[2]
+    name = global_.rpartition(".")[2]
     return DTYPES["u8"] if name in _UNTYPED else STORAGE_CLASSES.get(name)
 
 

@@ -16,7 +16,7 @@ from modelglot.containers.pickle.torch_storage import Storage, torch_dtype
 from modelglot.core.dtype import DTYPES, DType
 from modelglot.core.encoding import PLAIN, Packed
 from modelglot.core.errors import InvalidFileError
-from modelglot.core.tensor import EMPTY, Missing, Tensor, is_contiguous, span
+from modelglot.core.tensor import EMPTY, Missing, Tensor, span
 from modelglot.core.tree import Inert, Node
 
 _PAIRS = DTYPES["f4_e2m1"]  # torch.float4_e2m1fn_x2: one element of torch is two of ours
@@ -42,13 +42,12 @@ class TensorLeaf(Leaf):
         """The tensor. Raises InvalidFileError where it leaves its storage, and what `Storage.home` raises."""
         home = self.storage.home()
         size = 1 if self.dtype is _PAIRS else self.dtype.itemsize
-        count = span(self.shape, self.strides)
+        count, whole = _touched(self.shape, self.strides)
         at, length = self.offset * size, count * size
         if at + length > home.nbytes:
             raise InvalidFileError(f"needs bytes {at:,}-{at + length:,} of a storage of {home.nbytes:,} bytes",
                                    offset=home.extent.offset, detail=f"shape {list(self.shape)}, strides "
                                    f"{list(self.strides)}, offset {self.offset:,}")
-        whole = is_contiguous(self.shape, self.strides)
         data = home.stored(at, length, None if whole else self.strides)
         if self.dtype is not _PAIRS:
             return Tensor(name, self.dtype, self.shape, data, PLAIN, self.extra)
@@ -75,6 +74,16 @@ class MetaLeaf(Leaf):
 
     def finish(self, name: str) -> Any:
         return Tensor(name, self.dtype, self.shape, Missing("a meta tensor: saved without its data"), extra=self.extra)
+
+
+def _touched(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, bool]:
+    """Elements from the first to one past the last that the view touches, and whether they are all of it in order."""
+    step = 1
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if stride != step and size != 1:
+            return span(shape, strides), 0 in shape
+        step *= size
+    return step, True
 
 
 def sizes(value: Any) -> tuple[int, ...] | None:
