@@ -104,17 +104,17 @@ class Machine:
                 here = pos
                 op = data[pos]
                 pos += 1
-                if op == 0x71:  # BINPUT
-                    memo[data[pos]] = stack[-1]
-                    pos += 1
-                elif op == 0x72:  # LONG_BINPUT
+                if op == 0x72:  # LONG_BINPUT
                     memo[u32(data, pos)[0]] = stack[-1]
                     pos += 4
-                elif op == 0x68:  # BINGET
-                    stack.append(memo[data[pos]])
-                    pos += 1
+                elif op == 0x6A:  # LONG_BINGET
+                    stack.append(memo[u32(data, pos)[0]])
+                    pos += 4
                 elif op == 0x4B:  # BININT1
                     stack.append(data[pos])
+                    pos += 1
+                elif op == 0x68:  # BINGET
+                    stack.append(memo[data[pos]])
                     pos += 1
                 elif op == 0x28:  # MARK
                     marks.append(stack)
@@ -123,22 +123,22 @@ class Machine:
                     made = Node("tuple", stack)
                     stack = marks.pop()
                     stack.append(made)
-                elif op == 0x6A:  # LONG_BINGET
-                    stack.append(memo[u32(data, pos)[0]])
-                    pos += 4
                 elif op == 0x58 and (end := pos + 4 + u32(data, pos)[0]) <= edge:  # BINUNICODE
                     stack.append(_text(data[pos + 4 : end]))
                     pos = end
+                elif op == 0x85:  # TUPLE1
+                    stack[-1] = Node("tuple", [stack[-1]])
                 elif op == 0x52:  # REDUCE
                     self._at = base + here
                     arguments = stack.pop()
                     stack[-1] = reduce(stack[-1], arguments)
+                elif op == 0x71:  # BINPUT
+                    memo[data[pos]] = stack[-1]
+                    pos += 1
                 elif op == 0x29:  # EMPTY_TUPLE
                     stack.append(empty)
                 elif op == 0x51:  # BINPERSID
                     stack[-1] = persistent(stack[-1])
-                elif op == 0x85:  # TUPLE1
-                    stack[-1] = Node("tuple", [stack[-1]])
                 elif op == 0x86:  # TUPLE2
                     made = stack.pop()
                     stack[-1] = Node("tuple", [stack[-1], made])

@@ -53,6 +53,8 @@ class Home:
     def stored(self, offset: int, length: int, strides: tuple[int, ...] | None) -> Stored:
         """``length`` bytes at ``offset`` of the storage."""
         at = self.base + offset
+        if at == 0 and length == self.extent.length and self.extent.codec == "raw":
+            return Stored((self.extent,), strides, self.byteorder)
         if self.extent.codec != "raw":
             return Stored((self.extent,), strides, self.byteorder, at)
         return Stored((Extent(self.extent.file, self.extent.offset + at, length),), strides, self.byteorder)
@@ -77,13 +79,14 @@ class Storage(Leaf):
         found = self.settled
         if found is None:
             found = self.resolve(self.key)
-            shown = f"storage {printable(self.key, code=True)}"
             if found is None:
-                raise DamagedFileError(f"{shown} is not in the file", hint="the file may be incomplete")
+                raise DamagedFileError(f"storage {printable(self.key, code=True)} is not in the file",
+                                       hint="the file may be incomplete")
             need = self.count * self.dtype.itemsize
             if need != found.nbytes:
-                raise InvalidFileError(f"{shown} has {found.nbytes:,} bytes, but {self.count:,} elements of "
-                                       f"{self.dtype.name} need {need:,}", offset=found.extent.offset)
+                raise InvalidFileError(f"storage {printable(self.key, code=True)} has {found.nbytes:,} bytes, but "
+                                       f"{self.count:,} elements of {self.dtype.name} need {need:,}",
+                                       offset=found.extent.offset)
             self.settled = found
         return found
 

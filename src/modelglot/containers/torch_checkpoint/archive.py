@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from modelglot.containers.pickle.machine import Machine
 from modelglot.containers.pickle.naming import Named
+from modelglot.containers.pickle.quiet import collector_paused
 from modelglot.containers.pickle.torch_storage import Home, Resolve, persistent
 from modelglot.containers.pickle.window import Place, Window
 from modelglot.containers.torch_checkpoint.reading import Parts, machine, named_value
@@ -117,6 +118,7 @@ class TorchArchive:
 
 def read_zip(files: FileSet, name: str, limits: Limits) -> Parts:
     """A file by ``torch.save``."""
-    archive = TorchArchive(files, name, limits)
-    named, _ = archive.pickle(f"{archive.root}data.pkl", "data")
-    return archive.parts(named)
+    with collector_paused():
+        archive = TorchArchive(files, name, limits)
+        named, _ = archive.pickle(f"{archive.root}data.pkl", "data")
+        return archive.parts(named)
