@@ -36,7 +36,7 @@ class NotAModel:
 
     def read(self, files: FileSet, limits: Limits) -> Model:
         """Never returns: raises DamagedFileError, UnknownFormatError or UnsupportedError with what to do."""
-        raise explain(files) or UnknownFormatError("is nothing that is known", path=files.root)
+        raise explain(files) or UnknownFormatError("this is nothing that is known", path=files.root)
 
     def losses(self, model: Model) -> Iterable[Loss]:
         return ()

@@ -31,7 +31,7 @@ class Found:
 
     def raised(self, path: str) -> ModelFileError:
         text = {
-            DamagedFileError: f"is {self.what}",
-            UnsupportedError: f"is {self.what}: recognised, but not read by this version",
-        }.get(self.error, f"is {self.what}, not a model")
+            DamagedFileError: f"this is {self.what}",
+            UnsupportedError: f"this is {self.what}: recognised, but not read by this version",
+        }.get(self.error, f"this is {self.what}, not a model")
         return self.error(text, path=path, detail=self.detail, hint=self.hint)
