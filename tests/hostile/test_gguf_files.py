@@ -97,7 +97,7 @@ ROWS = {
     "name of 128 bytes": (with_info(Info("w" * 128, (8,))), InvalidFileError, "128 bytes or more"),
     "name of 2^40 bytes": (
         B.pack("4sIQQ", b"GGUF", 3, 1, 0) + B.pack("Q", 1 << 40) + bytes(60), DamagedFileError,
-        "entry 1 of the tensor list"),
+        "an entry of the tensor list"),
     "split.no beyond split.count": (
         B.file([entry("split.no", 2, 3), entry("split.count", 2, 3)]), InvalidFileError, "not below `split.count`"),
     "split.count as text": (B.file([entry("split.count", STR, "3")]), InvalidFileError, "must be a number"),

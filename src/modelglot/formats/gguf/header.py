@@ -15,8 +15,8 @@ from modelglot.core.errors import (
     DamagedFileError,
     InvalidFileError,
     LimitError,
+    ModelFileError,
     UnsupportedError,
-    located,
     printable,
 )
 from modelglot.core.format import Source
@@ -27,6 +27,7 @@ from modelglot.formats.gguf.arrays import StoredArray
 from modelglot.formats.gguf.window import Window, check_inside
 
 ARRAY_DEPTH = 4
+_LIST = "an entry of the tensor list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,26 +207,28 @@ class _Reader:
         self.limits.check("header", self.window.offset, "bytes of the header so far", offset=self.window.offset)
 
     def infos(self, count: int) -> Iterator[Info]:
+        """The tensor list. A file may have a hundred thousand, so nothing is set up anew for each."""
         seen: set[str] = set()
-        for number in range(count):
-            at = self.window.offset
-            what = f"entry {number + 1:,} of the tensor list"
-            name = self.text(what, self.limits.name)
-            with located(tensor=name):
+        size = "Q" if self.wide else "I"
+        rests = [struct.Struct(f"{self.order}{n}{size}IQ") for n in range(types.MAX_DIMS + 1)]
+        name: str | None = None
+        try:
+            for _ in range(count):
+                at, name = self.window.offset, None
+                name = self.text(_LIST, self.limits.name)
                 if name in seen:
                     raise InvalidFileError("a tensor of this name is already in the list", offset=at)
                 seen.add(name)
-                yield self.info(name, at, what)
-
-    def info(self, name: str, at: int, what: str) -> Info:
-        n_dims = self.number(what)
-        if n_dims > types.MAX_DIMS:
-            raise InvalidFileError(f"{n_dims:,} dimensions; at most {types.MAX_DIMS} are allowed",
-                                   offset=self.window.offset - 4)
-        code = f"{self.order}{n_dims}{'Q' if self.wide else 'I'}IQ"
-        raw = self.window.take(struct.calcsize(code), what)
-        *dims, kind, offset = struct.unpack(code, raw)
-        return Info(name, tuple(dims), kind, offset, at)
+                n_dims = self.number(_LIST)
+                if n_dims > types.MAX_DIMS:
+                    raise InvalidFileError(f"{n_dims:,} dimensions; at most {types.MAX_DIMS} are allowed",
+                                           offset=self.window.offset - 4)
+                rest = rests[n_dims]
+                *dims, kind, offset = rest.unpack(self.window.take(rest.size, _LIST))
+                yield Info(name, tuple(dims), kind, offset, at)
+        except ModelFileError as error:
+            error.tensor = name if error.tensor is None else error.tensor
+            raise
 
 
 def _alignment(entries: dict[str, Entry]) -> int:

@@ -8,7 +8,7 @@ from math import prod
 
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import BLOCKS, PLAIN, Blocks, Encoding, Opaque, nbytes
-from modelglot.core.errors import InvalidFileError, UnsupportedError, located, printable
+from modelglot.core.errors import InvalidFileError, ModelFileError, UnsupportedError, printable
 from modelglot.core.layout import align
 from modelglot.core.notes import Note
 from modelglot.core.tensor import EMPTY, Extent, Missing, Stored, Tensor
@@ -35,13 +35,16 @@ def read_part(header: Header, file: int, size: int) -> Part:
     ends = _next_offsets(header.infos)
     big = header.order == ">"
     tensors: dict[str, Tensor] = {}
-    notes: list[Note] = []
-    for info, end in zip(header.infos, ends, strict=True):
-        with located(tensor=info.name):
-            tensors[info.name] = _tensor(header, info, end, file, size, big)
-    notes.extend(_noted(header, tensors, size))
-    notes.extend(_check_places(header, tensors, size))
-    return Part(tensors, tuple(notes))
+    name: str | None = None
+    try:
+        for info, end in zip(header.infos, ends, strict=True):
+            name = info.name
+            tensors[name] = _tensor(header, info, end, file, size, big)
+    except ModelFileError as error:
+        error.tensor = name if error.tensor is None else error.tensor
+        raise
+    lengths = {n: t.nbytes for n, t in tensors.items()}
+    return Part(tensors, (*_noted(header, tensors, lengths, size), *_check_places(header, lengths, size)))
 
 
 def _next_offsets(infos: Sequence[Info]) -> list[int | None]:
@@ -53,7 +56,7 @@ def _next_offsets(infos: Sequence[Info]) -> list[int | None]:
 
 def _tensor(header: Header, info: Info, end: int | None, file: int, size: int, big: bool) -> Tensor:
     count = prod(info.dims)
-    if any(d > _MOST for d in info.dims) or count > _MOST:
+    if count > _MOST or max(info.dims, default=0) > _MOST:
         raise InvalidFileError(f"dimensions {list(info.dims)} multiply to more than 2^63", offset=info.at)
     if info.offset % header.alignment:
         raise InvalidFileError(
@@ -65,7 +68,7 @@ def _tensor(header: Header, info: Info, end: int | None, file: int, size: int, b
     room = (size if end is None else min(header.data_start + end, size)) - begin
     span = None if end is None else end - info.offset
     dtype, encoding = _encoding(header, info, count, span, max(0, room))
-    shape = tuple(reversed(info.dims))
+    shape = info.dims[::-1]
     length = nbytes(DTYPES[dtype], encoding, shape)
     if begin + length > _MOST:
         raise InvalidFileError(f"dimensions {list(info.dims)} need {length:,} bytes", offset=info.at)
@@ -104,18 +107,18 @@ def _blocks(header: Header, info: Info, count: int, span: int | None, room: int)
     return blocks
 
 
-def _check_places(header: Header, tensors: dict[str, Tensor], size: int) -> list[Note]:
+def _check_places(header: Header, lengths: dict[str, int], size: int) -> list[Note]:
     """Tensors may not overlap; gaps and trailing bytes are noted, since readers other than this refuse them."""
     notes: list[Note] = []
     at, last = 0, ""
     gaps = 0
-    for info in sorted(header.infos, key=lambda i: (i.offset, tensors[i.name].nbytes)):
+    for info in sorted(header.infos, key=lambda i: (i.offset, lengths[i.name])):
         if info.offset < at:
             raise InvalidFileError(
                 f"begins at data offset {info.offset:,} and overlaps tensor {printable(last, code=True)}, "
                 f"which ends at {at:,}", tensor=info.name, offset=info.at)
         gaps += info.offset > align(at, header.alignment)
-        at, last = info.offset + tensors[info.name].nbytes, info.name
+        at, last = info.offset + lengths[info.name], info.name
     if gaps:
         notes.append(Note("gap", f"{gaps:,} tensors begin later than right after the one before; llama.cpp refuses "
                           "such a file", "warning"))
@@ -125,11 +128,11 @@ def _check_places(header: Header, tensors: dict[str, Tensor], size: int) -> list
     return notes
 
 
-def _noted(header: Header, tensors: dict[str, Tensor], size: int) -> list[Note]:
+def _noted(header: Header, tensors: dict[str, Tensor], lengths: dict[str, int], size: int) -> list[Note]:
     notes: list[Note] = []
     cut = [t for t in tensors.values() if isinstance(t.data, Missing)]
     if cut:
-        need = max(header.data_start + i.offset + tensors[i.name].nbytes for i in header.infos)
+        need = max(header.data_start + i.offset + lengths[i.name] for i in header.infos)
         notes.append(Note(
             "truncated",
             f"the file ends {need - size:,} bytes too early (it has {size:,} of {need:,}): {len(cut):,} of "
