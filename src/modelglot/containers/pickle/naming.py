@@ -19,7 +19,7 @@ from modelglot.core.tensor import Tensor
 from modelglot.core.tree import Inert, Node, TensorRef, key_text
 
 _BYTES, _ALL_BYTES = 64 * KIB, 16 * MIB  # large bytes values that are loaded to be shown, each and together
-Slot = tuple[Any, int]  # an items list and a position in it
+_DEEPEST = 1000  # levels that are walked, as in `modelglot.core.tree.walk`
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class _Namer:
                 made = self.replaced(value, path)
                 if made is not value:
                     items[position] = made if half < 0 else (items[position][0], made)
-                if isinstance(made, (Node, Inert)) and id(made) not in inside:
+                if isinstance(made, (Node, Inert)) and id(made) not in inside and len(stack) < _DEEPEST:
                     entered = self.enter(made, path)
                     if entered is None:
                         continue
