@@ -40,7 +40,8 @@ class _Namer:
     def __init__(self, window: Window, limits: Limits) -> None:
         self.window, self.limits = window, limits
         self.out = Named()
-        self.budget = limits.tree_values
+        self.budget = limits.tensors // 4  # items that copies may have: sharing describes enormous trees in few bytes
+        self.barren: set[int] = set()  # containers without a tensor, which need no copy
         self.seen: set[int] = set()
         self.again: list[str] = []
         self.twice: dict[str, int] = {}
@@ -50,7 +51,7 @@ class _Namer:
     def run(self, root: Any, prefix: str) -> Named:
         holder = [root]
         stack: list[Iterator[tuple[str, list[Any], int, int]]] = [iter([(prefix, holder, 0, -1)])]
-        opened: list[int] = []
+        opened: list[tuple[int, int]] = []  # id, and the number of tensors when it was entered
         inside: set[int] = set()
         while stack:
             for path, items, position, half in stack[-1]:
@@ -68,13 +69,16 @@ class _Namer:
                     if entered is not made:
                         items[position] = entered if half < 0 else (items[position][0], entered)
                     inside.add(id(entered))
-                    opened.append(id(entered))
+                    opened.append((id(entered), len(self.out.tensors)))
                     stack.append(self.parts(entered, path))
                     break
             else:
                 stack.pop()
                 if opened:
-                    inside.discard(opened.pop())
+                    closed, before = opened.pop()
+                    inside.discard(closed)
+                    if len(self.out.tensors) == before:
+                        self.barren.add(closed)
         self.out.tree = holder[0]
         if self.again:
             self.out.notes.append(Note("same-name", f"{len(self.again):,} tensors have the path of another and got a "
@@ -87,7 +91,7 @@ class _Namer:
             self.seen.add(id(value))
             self.kept.append(value)
             return value
-        if isinstance(value, Inert) or not value.items:
+        if isinstance(value, Inert) or not value.items or id(value) in self.barren:
             return None
         if self.budget < len(value.items):
             if self.budget >= 0:

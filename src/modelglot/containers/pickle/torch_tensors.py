@@ -100,9 +100,11 @@ def sizes(value: Any) -> tuple[int, ...] | None:
 
 
 def _strided(storage: Any, offset: Any, size: Any, stride: Any, dtype: DType | None = None) -> Any:
-    shape, strides = sizes(size), sizes(stride)
-    if not isinstance(storage, Storage) or type(offset) is not int or offset < 0 or shape is None or strides is None:
+    if not isinstance(storage, Storage):
         return UNKNOWN
+    shape, strides = sizes(size), sizes(stride)
+    if type(offset) is not int or offset < 0 or shape is None or strides is None:
+        raise InvalidFileError("a tensor's offset, shape or strides are not natural numbers")
     if len(shape) != len(strides):
         raise InvalidFileError(f"a tensor of shape {list(shape)} has {len(strides)} strides")
     leaf = TensorLeaf(storage, dtype or storage.dtype, offset, shape, strides)
