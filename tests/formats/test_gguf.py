@@ -287,6 +287,8 @@ def test_folder_of_two_models(tmp_path):
         made(tmp_path, Build().file(), name)
     with pytest.raises(InvalidFileError, match="holds 2 GGUF models"):
         read(tmp_path)
+    (tmp_path / "b.gguf").rename(tmp_path / "mmproj-b.gguf")
+    assert read(tmp_path).files[0].name == "a.gguf"
 
 
 def test_metadata_of_other_formats(tmp_path):

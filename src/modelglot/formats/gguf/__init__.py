@@ -33,7 +33,7 @@ class Gguf:
     def sniff(self, probe: Probe) -> Match | None:
         if probe.is_folder:
             found = [n for n in probe.names if n.lower().endswith(SUFFIX) and "/" not in n]
-            return Match(86, "holds .gguf files") if found else None
+            return Match(78, "holds .gguf files") if found else None
         if not probe.head.startswith(MAGIC):
             return None
         version = probe.head[4:8]

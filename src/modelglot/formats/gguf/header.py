@@ -172,8 +172,10 @@ class _Reader:
             if depth >= ARRAY_DEPTH:
                 raise LimitError(f"{what} has arrays nested more than {ARRAY_DEPTH} deep", offset=at)
             self.possible(f"arrays of {what}", count, 4 + self.size.size, at)
+            head = struct.Struct(self.order + ("IQ" if self.wide else "II"))
             for _ in range(count):
-                self.pass_array(self.number(what), self.length(what), what, depth + 1)
+                inner, length = head.unpack(self.window.take(head.size, what))
+                self.pass_array(inner, length, what, depth + 1)
         else:
             raise InvalidFileError(f"{what} is an array of the unknown type {number:,}", offset=at)
 

@@ -38,8 +38,9 @@ def read_model(files: FileSet, limits: Limits) -> Model:
 
 
 def _main(files: FileSet) -> str:
-    """The file that stands for a folder: the only one, or the first of the only set."""
-    found = [n for n in files.names() if n.lower().endswith(".gguf") and "/" not in n]
+    """The file that stands for a folder: the only one, or the first of the only set; a vision part beside is left."""
+    every = [n for n in files.names() if n.lower().endswith(".gguf") and "/" not in n]
+    found = [n for n in every if not n.lower().startswith("mmproj")] or every
     sets: dict[str, str] = {}
     for name in sorted(found):
         m = SHARD.match(name)
