@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 
 from modelglot.containers.side_files import side_files
+from modelglot.core.collector import paused
 from modelglot.core.errors import CannotOpenError, located
 from modelglot.core.format import Format, Match
 from modelglot.core.limits import Limits
@@ -35,7 +36,8 @@ def read_as(format: Format, path: str, limits: Limits) -> Model:
     """Read with a format that is already known; a folder's other files become sides."""
     files = LocalFiles(path)
     try:
-        model = format.read(files, limits)
+        with paused():
+            model = format.read(files, limits)
         if os.path.isdir(path) or path.endswith(".index.json"):
             model = replace(model, sides=(*model.sides, *side_files(files, model)))
             model = replace(model, files=files.refs())

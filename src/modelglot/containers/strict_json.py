@@ -7,8 +7,6 @@ from typing import Any
 
 from modelglot.core.errors import InvalidFileError, LimitError, printable
 
-_DIGITS = 4300
-
 
 def loads(data: bytes, *, what: str = "JSON") -> Any:
     """The value in ``data``. Raises InvalidFileError (offset relative to ``data``) or LimitError for its nesting."""
@@ -19,7 +17,7 @@ def loads(data: bytes, *, what: str = "JSON") -> Any:
     if data[:3] == b"\xef\xbb\xbf":
         raise InvalidFileError(f"{what} starts with a byte order mark", offset=0)
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_int)
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:
         at = len(text[: error.pos].encode())
         raise InvalidFileError(f"{what} is not valid: {error.msg.lower()}", offset=at) from None
@@ -49,9 +47,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> float:
     raise ValueError(f"`{name}` is not a JSON number")
-
-
-def _int(digits: str) -> int:
-    if len(digits) > _DIGITS:
-        raise ValueError(f"a number of {len(digits):,} digits")
-    return int(digits)

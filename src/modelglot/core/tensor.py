@@ -86,6 +86,8 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         """Bytes of the tensor written contiguously in its encoding."""
+        if self.encoding is PLAIN:  # asked for several times a tensor, and a model can have 100,000
+            return prod(self.shape) * self.dtype.bits // 8
         return nbytes(self.dtype, self.encoding, self.shape)
 
     @property

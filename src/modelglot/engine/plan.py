@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from modelglot.core.collector import paused
 from modelglot.core.dtype import DTYPES
 from modelglot.core.errors import LossError, UnsupportedError, printable
 from modelglot.core.format import Format
@@ -79,6 +80,11 @@ def plan(
     if "write" not in target.info.can:
         raise UnsupportedError(f"modelglot reads {target.info.title} but does not write it",
                                hint="`modelglot formats` lists what can be written")
+    with paused():
+        return _plan(model, target, options, allow, route)
+
+
+def _plan(model: Model, target: Format, options: Options, allow: Iterable[str], route: Iterable[str]) -> Plan:
     losses = [*missing(model), *_unholdable(model, target), *target.losses(model)]
     losses = list(dict.fromkeys(losses))
     refused = [x for x in losses if x.stops and x.kind not in allow and "all" not in allow]

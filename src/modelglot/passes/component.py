@@ -117,8 +117,12 @@ def choose(model: Model, wanted: str | None) -> tuple[Model, list[Loss], str | N
     if not part.path and part.role == "model":
         return model, [], None
     kept = {n: _renamed(model.tensors[key], n) for n, key in part.names.items()}
-    said = f"took `{part.path}` ({len(kept):,} tensors) as the {part.role}"
+    said = f"took `{part.path}` ({_count(part)}) as the {part.role}"
     return replace(model, tensors=kept, tree=None), list(_left(model, part, parts)), said
+
+
+def _count(part: Component) -> str:
+    return f"{len(part.names):,} tensor{'s' * (len(part.names) != 1)}"
 
 
 def _renamed(tensor: Tensor, name: str) -> Tensor:
@@ -128,7 +132,7 @@ def _renamed(tensor: Tensor, name: str) -> Tensor:
 def _left(model: Model, part: Component, parts: list[Component]) -> Iterator[Loss]:
     for other in parts:
         if other is not part and other.path and other.path != part.path:
-            yield Loss("component", f"`{printable(other.path)}` ({len(other.names):,} tensors)",
+            yield Loss("component", f"`{printable(other.path)}` ({_count(other)})",
                        f"`--component {other.path}` takes it", stops=False)
     if isinstance(model.tree, Node) and model.tree.is_mapping:
         tensor_keys = {c.path.split(".")[0] for c in parts} | {c.path for c in parts}
@@ -139,7 +143,7 @@ def _left(model: Model, part: Component, parts: list[Component]) -> Iterator[Los
 
 
 def _ambiguous(parts: list[Component]) -> UnsupportedError:
-    listed = ", ".join(f"`{c.path}` ({len(c.names):,} tensors)" for c in parts)
+    listed = ", ".join(f"`{c.path}` ({_count(c)})" for c in parts)
     return UnsupportedError(f"several parts could be meant: {listed}", hint="choose one with `--component NAME`")
 
 

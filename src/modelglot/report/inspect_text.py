@@ -64,6 +64,9 @@ def _training(report: InspectReport) -> Iterator[Line]:
         names = [f"{printable(n)} x{c}" if c > 1 else printable(n) for n, c in list(report.objects.items())[:8]]
         more = f", and {len(report.objects) - 8} more" if len(report.objects) > 8 else ""
         yield line("  objects named in the file, not imported: ", ", ".join(names), more)
+    if report.calls:
+        yield line(("warning: ", "yellow"), "loading this with pickle would call ",
+                   ", ".join(printable(c, code=True) for c in report.calls[:6]), "; modelglot never does")
 
 
 def _value(value: object) -> str:

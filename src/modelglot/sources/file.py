@@ -122,13 +122,13 @@ class LocalFiles:
     def __init__(self, path: str) -> None:
         folder = os.path.isdir(path)
         self.primary = None if folder else os.path.basename(path)
-        self.root = path if folder else os.path.dirname(path) or "."
+        self.root = path if folder else os.path.dirname(path)
         self._sources: dict[str, FileSource] = {}
         self._refs: dict[str, FileRef] = {}
         self._numbers: dict[str, int] = {}
 
     def names(self) -> tuple[str, ...]:
-        return list_names(self.root)
+        return list_names(self.root or ".")
 
     def open(self, name: str) -> FileSource:
         if name not in self._sources:
@@ -165,7 +165,7 @@ class LocalFiles:
 
 def _link_stays(path: str, root: str) -> bool:
     """Links inside the folder are fine, and so is the Hugging Face cache's own ``snapshots/* -> ../../blobs/*``."""
-    target, home = os.path.realpath(path), os.path.realpath(root)
+    target, home = os.path.realpath(path), os.path.realpath(root or ".")
     if os.path.commonpath([target, home]) == home:
         return True
     parts = home.split(os.sep)

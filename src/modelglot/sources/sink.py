@@ -24,12 +24,12 @@ class Sink:
     the work folder, unless ``keep`` was set (then `--resume` can go on)."""
 
     def __init__(self, target: str, names: list[str], *, folder: bool, force: bool = False) -> None:
-        self.target = os.path.abspath(target)
+        self.target = target.rstrip("/") or target
         self.names = names
         self.folder = folder
         self.keep = False
         self._check(force)
-        parent, name = os.path.split(self.target.rstrip("/"))
+        parent, name = os.path.split(os.path.abspath(self.target))
         self.work = os.path.join(parent, f".{name}.modelglot")
         self._lock = -1
 
@@ -114,11 +114,11 @@ class Sink:
                 os.rename(self.work, self.target)
             else:
                 for name, final in zip(self.names, self.outputs(), strict=True):
-                    os.makedirs(os.path.dirname(final), exist_ok=True)
+                    os.makedirs(os.path.dirname(final) or ".", exist_ok=True)
                     _keep_mode(final, self.path(name))
                     os.replace(self.path(name), final)
-                    self._sync_folder(os.path.dirname(final))
-            self._sync_folder(os.path.dirname(self.target))
+                    self._sync_folder(os.path.dirname(final) or ".")
+            self._sync_folder(os.path.dirname(self.work))
 
     @staticmethod
     def _sync_folder(path: str) -> None:

@@ -47,6 +47,7 @@ class InspectReport:
     parts: tuple[Part, ...]
     training: Mapping[str, Any]
     objects: Mapping[str, int]
+    calls: tuple[str, ...]
     notes: tuple[Note, ...]
     name: Mapping[str, Any]
     tree: Branch
@@ -69,6 +70,7 @@ class InspectReport:
                            for p in self.parts],
             "training_state": {k: plain(v) for k, v in self.training.items()},
             "objects": dict(self.objects),
+            "calls": list(self.calls),
             "metadata": {k: {"type": e.type, "value": plain(e.value)} for k, e in model.metadata.entries()},
             "notes": [{"code": n.code, "level": n.level, "text": n.text} for n in self.notes],
             "tensors": [_tensor(t) for t in model.tensors.values()],
@@ -82,7 +84,7 @@ def examine(
     """The report on ``model``; what passes and the file's name know is handed in."""
     return InspectReport(
         path, model, title, why, type_totals(model.tensors), tuple(ties(model.tensors)), tuple(parts), training,
-        _objects(model.tree), (*model.notes, *notes), name, build(model.tensors, collapse=collapse),
+        *_objects(model.tree), (*model.notes, *notes), name, build(model.tensors, collapse=collapse),
     )
 
 
@@ -98,14 +100,17 @@ def type_totals(tensors: Mapping[str, Tensor]) -> tuple[TypeTotal, ...]:
     return tuple(sorted(rows, key=lambda t: (-t.nbytes, t.type)))
 
 
-def _objects(tree: Any) -> dict[str, int]:
-    """Classes and functions that the file names and nobody imported, by how often."""
+def _objects(tree: Any) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Globals that the file names and nobody imported, by how often; and those that a loader would have called."""
     found: dict[str, int] = {}
+    calls: set[str] = set()
     if tree is not None:
         for _, value in walk(tree):
             if isinstance(value, Inert):
                 found[value.global_] = found.get(value.global_, 0) + 1
-    return dict(sorted(found.items()))
+                if value.role == "called":
+                    calls.add(value.global_)
+    return dict(sorted(found.items())), tuple(sorted(calls))
 
 
 def plain(value: Any) -> Any:

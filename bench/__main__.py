@@ -1,0 +1,38 @@
+"""``python -m bench [QUESTION ...]``: run the questions (all), print a row each, write ``bench/results/NAME.json``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from bench.measure import machine
+
+HERE = Path(__file__).parent
+SKIP = {"__init__", "__main__", "measure", "models"}
+
+
+def main() -> None:
+    names = sys.argv[1:] or sorted(p.stem for p in HERE.glob("*.py") if p.stem not in SKIP)
+    if len(names) > 1:  # a process each: what one question imports must not weigh on the next
+        for name in names:
+            subprocess.run([sys.executable, "-m", "bench", name], check=True)
+        return
+    short = []
+    for name in names:
+        module = import_module(f"bench.{name}")
+        for row in module.run():
+            row = {"question": name, "about": (module.__doc__ or "").split("\n")[0], **row, "machine": machine()}
+            print(f"{'ok   ' if row['ok'] else 'SHORT'} {row['case']}: {row['measured']} (bar: {row['bar']})", flush=True)
+            target = HERE / "results" / f"{name}.{row['case'].replace(' ', '-').replace('/', '-')}.json"
+            target.write_text(json.dumps(row, indent=1) + "\n")
+            if not row["ok"]:
+                short.append(row["case"])
+    if short:
+        print(f"{len(short)} bars not reached: {', '.join(short)}")
+
+
+if __name__ == "__main__":
+    main()
