@@ -70,10 +70,12 @@ def test_what_the_emitter_writes_is_read_by_both(value):
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_value_or_one_of_our_errors(data):
+    offset = 0
     try:
         Machine(Window(data=data), Limits(), {**plain.handlers(), **arrays.handlers(None)}).run()
     except ModelFileError as error:
-        assert error.offset is not None
+        offset = error.offset
+    assert offset is not None
 
 
 def test_every_truncation_and_every_flipped_byte():
@@ -216,7 +218,7 @@ def test_numpy_arrays_in_every_protocol():
         "fortran": np.asfortranarray(np.arange(2000).reshape(20, 100)), "none": np.zeros((0, 3)), "zero": np.array(5),
         "bits": np.array([True, False]), "complex": np.array([1 + 2j]),
     }  # fmt: skip
-    rest = {"scalar": np.float32(1.5), "objects": np.array([1, "a"], object), "text": np.array(["ab"]), "d": np.dtype("f4")}
+    rest = {"scalar": np.float32(1.5), "objects": np.array([1, "a"], object), "text": np.array(["ab"])}
     for protocol in range(6):
         data = pickle.dumps({**made, **rest}, protocol)
         place = Place(Extent(0, 0, len(data)))

@@ -92,7 +92,7 @@ def test_the_last_of_two_archives_counts_and_junk_is_noted():
 
 
 def test_repeated_and_outside_names_are_noted():
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="Duplicate"):
         data = zipped([("x", b"1"), ("x", b"2"), ("../../etc/passwd", b"")])
     archive = opened(data)
     assert archive.read(archive.by_name["x"]) == b"2"

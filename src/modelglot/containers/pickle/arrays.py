@@ -11,8 +11,8 @@ import struct
 from math import prod
 from typing import Any
 
-from modelglot.containers.pickle.machine import UNKNOWN, Handler, Leaf
 from modelglot.containers.pickle.plain import as_items
+from modelglot.containers.pickle.values import UNKNOWN, Handler, Leaf
 from modelglot.containers.pickle.window import Blob, Place
 from modelglot.core.dtype import DTYPES, DType
 from modelglot.core.errors import InvalidFileError

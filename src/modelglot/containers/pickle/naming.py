@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from modelglot.containers.pickle.machine import Attributed, Leaf
+from modelglot.containers.pickle.values import Attributed, Leaf
 from modelglot.containers.pickle.window import Blob, Window
 from modelglot.core.errors import LimitError, ModelFileError, printable
 from modelglot.core.limits import KIB, MIB, Limits

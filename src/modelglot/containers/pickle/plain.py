@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelglot.containers.pickle.machine import UNKNOWN, Attributed, Handler
+from modelglot.containers.pickle.values import UNKNOWN, Attributed, Handler
 from modelglot.containers.pickle.window import Blob
 from modelglot.core.tree import Inert, Node
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from modelglot.containers.pickle.machine import Leaf
 from modelglot.containers.pickle.plain import as_items
+from modelglot.containers.pickle.values import Leaf
 from modelglot.core.dtype import DTYPES, DType
 from modelglot.core.errors import DamagedFileError, InvalidFileError, printable
 from modelglot.core.tensor import EMPTY, Extent, Stored, Tensor

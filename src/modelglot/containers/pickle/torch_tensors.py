@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelglot.containers.pickle.machine import UNKNOWN, Handler, Leaf
 from modelglot.containers.pickle.plain import as_items
 from modelglot.containers.pickle.torch_storage import Storage, torch_dtype
+from modelglot.containers.pickle.values import UNKNOWN, Handler, Leaf
 from modelglot.core.dtype import DTYPES, DType
 from modelglot.core.encoding import PLAIN, Packed
 from modelglot.core.errors import InvalidFileError

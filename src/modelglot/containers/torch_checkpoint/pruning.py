@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
-from modelglot.containers.pickle.machine import Attributed
 from modelglot.containers.pickle.torch_storage import TORCH_DTYPES
+from modelglot.containers.pickle.values import Attributed
 from modelglot.core.tree import Inert, Node, TensorRef, key_text
 
 _SCALARS = (str, int, float, complex, bytes, bool, type(None))
