@@ -41,7 +41,7 @@ STORAGE_CLASSES: dict[str, DType] = {f"{k}Storage": DTYPES[v] for k, v in _CLASS
 _UNTYPED = ("UntypedStorage", "_UntypedStorage", "TypedStorage", "_TypedStorage")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Home:
     """The bytes of a storage: ``nbytes`` from byte ``base`` of ``extent``, which may be compressed."""
 

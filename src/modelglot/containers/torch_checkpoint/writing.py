@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelglot.containers.pickle.emitter import Emitter
+from modelglot.containers.pickle.quiet import collector_paused
 from modelglot.containers.torch_checkpoint.pruning import Pruned
 from modelglot.containers.zip_layout import Entry, build
 from modelglot.core.encoding import Packed, Plain
@@ -53,6 +54,11 @@ def chosen_tree(model: Model) -> tuple[Any, Pruned | None]:
 
 def file(name: str, tensors: Mapping[str, Tensor], tree: Any) -> OutFile:
     """One archive with these tensors, which the tree refers to."""
+    with collector_paused():
+        return _file(name, tensors, tree)
+
+
+def _file(name: str, tensors: Mapping[str, Tensor], tree: Any) -> OutFile:
     writer = _Writer(tensors)
     stream = Emitter(writer.tensor).finish(tree)
     digest = int.from_bytes(hashlib.sha256(stream).digest()[:16], "big")
