@@ -25,7 +25,8 @@ def main() -> None:
         module = import_module(f"bench.{name}")
         for row in module.run():
             row = {"question": name, "about": (module.__doc__ or "").split("\n")[0], **row, "machine": machine()}
-            print(f"{'ok   ' if row['ok'] else 'SHORT'} {row['case']}: {row['measured']} (bar: {row['bar']})", flush=True)
+            verdict = "ok   " if row["ok"] else "SHORT"
+            print(f"{verdict} {row['case']}: {row['measured']} (bar: {row['bar']})", flush=True)
             target = HERE / "results" / f"{name}.{row['case'].replace(' ', '-').replace('/', '-')}.json"
             target.write_text(json.dumps(row, indent=1) + "\n")
             if not row["ok"]:

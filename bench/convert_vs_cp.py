@@ -14,5 +14,10 @@ def run() -> Iterator[dict]:
     cp = ["sh", "-c", f"cp {source} {target} && sync {target}"]
     row = pairs(ours, cp, before=lambda: settle(target))
     settle(target)
-    yield {"case": "2 GB bin to safetensors against cp", **row, "ok": row["ratio"] >= 0.8,
-           "measured": f"{row['ratio']} of cp's throughput", "bar": ">= 0.8"}
+    yield {
+        "case": "2 GB bin to safetensors against cp",
+        **row,
+        "ok": row["ratio"] >= 0.8,
+        "measured": f"{row['ratio']} of cp's throughput",
+        "bar": ">= 0.8",
+    }

@@ -63,8 +63,12 @@ def summary(runs: list[Run]) -> dict:
 
 
 def machine() -> dict:
-    return {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version(),
-            "date": time.strftime("%Y-%m-%d")}
+    return {
+        "cpus": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
 
 
 def modelglot(*arguments: str) -> list[str]:

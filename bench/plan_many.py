@@ -28,14 +28,25 @@ def run() -> Iterator[dict]:
         assert len(made.steps) == count
     per = {n: s / n * 1e6 for n, s in seconds.items()}
     linear = max(per.values()) <= 1.5 * min(per.values())
-    yield {"case": "plan of 100,000 tensors", "seconds": seconds, "ok": seconds[100_000] <= 3 and linear,
-           "measured": f"{seconds[100_000]} s; {per[25_000]:.1f} -> {per[100_000]:.1f} us a tensor", "bar": "<= 3 s, linear"}
+    yield {
+        "case": "plan of 100,000 tensors",
+        "seconds": seconds,
+        "ok": seconds[100_000] <= 3 and linear,
+        "measured": f"{seconds[100_000]} s; {per[25_000]:.1f} -> {per[100_000]:.1f} us a tensor",
+        "bar": "<= 3 s, linear",
+    }
 
 
 def _write(path: Path, count: int) -> None:
     """A sparse file: headers only."""
-    entries = {f"model.layers.{i // 10}.block.{i % 10}.weight": {"dtype": "BF16", "shape": [64, 64],
-               "data_offsets": [i * 8192, (i + 1) * 8192]} for i in range(count)}
+    entries = {
+        f"model.layers.{i // 10}.block.{i % 10}.weight": {
+            "dtype": "BF16",
+            "shape": [64, 64],
+            "data_offsets": [i * 8192, (i + 1) * 8192],
+        }
+        for i in range(count)
+    }
     header = json.dumps(entries).encode()
     with path.open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header)

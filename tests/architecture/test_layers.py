@@ -105,7 +105,9 @@ def test_nobody_prints_exits_asserts_or_evaluates(path: Path) -> None:
                 assert node.func.id not in ("print", "exit", "input"), f"line {node.lineno}: {node.func.id}"
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
-            assert not set(names) & {"pickle", "pickletools", "marshal", "shelve", "dill"}, f"line {node.lineno}: {names}"
+            assert not set(names) & {"pickle", "pickletools", "marshal", "shelve", "dill"}, (
+                f"line {node.lineno}: {names}"
+            )
 
 
 HEAVY = {"numpy", "ml_dtypes", "torch", "rich", "jax", "tensorflow", "gguf", "click", "blake3"}
@@ -139,7 +141,7 @@ def test_the_public_names() -> None:
 
 def test_functions_are_not_hidden_by_packages() -> None:
     """`modelglot.inspect` must stay the function after everything has been imported."""
-    import modelglot.cli.inspecting  # noqa: F401
+    import modelglot.cli.inspecting
 
     assert callable(modelglot.inspect)
     assert callable(modelglot.diff)

@@ -42,7 +42,8 @@ def make(folder: Path) -> None:
     (folder / "page.bin").write_text("<!DOCTYPE html><html><head><title>404 Not Found</title></head></html>")
     (folder / "lfs.safetensors").write_text(
         "version https://git-lfs.github.com/spec/v1\n"
-        "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n")
+        "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+    )
     (folder / "noise.xyz").write_bytes(struct.pack("<8Q", *range(77, 85)))
     evil = b"\x80\x02cposix\nsystem\nX\x09\x00\x00\x00echo evil\x85R."
     (folder / "evil.pkl").write_bytes(evil)

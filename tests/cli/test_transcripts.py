@@ -13,9 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import fixtures
+import pytest
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("*.md"))
@@ -32,7 +31,9 @@ def run(command: str, folder: Path) -> str:
         done = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True)
     else:
         env = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100"}
-        done = subprocess.run([sys.executable, "-m", "modelglot", *words[1:]], cwd=folder, capture_output=True, text=True, env=env)
+        done = subprocess.run(
+            [sys.executable, "-m", "modelglot", *words[1:]], cwd=folder, capture_output=True, text=True, env=env
+        )
     out = f"$ {command}\n{done.stdout}"
     if done.stderr:
         out += f"--- stderr\n{done.stderr}"

@@ -15,7 +15,14 @@ import pytest
 
 import modelglot as mg
 from modelglot.api.converting import finish, make_plan
-from modelglot.core.errors import CannotWriteError, DamagedFileError, LossError, ModelFileError, PlanError, TargetExistsError
+from modelglot.core.errors import (
+    CannotWriteError,
+    DamagedFileError,
+    LossError,
+    ModelFileError,
+    PlanError,
+    TargetExistsError,
+)
 from modelglot.engine import execute as execute_module
 
 
@@ -88,7 +95,9 @@ def test_a_source_that_changed_since_planning_is_noticed(source: Path, tmp_path:
     assert litter(tmp_path) == []
 
 
-def test_a_wrong_byte_on_disk_is_found_before_publishing(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_byte_on_disk_is_found_before_publishing(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     honest = execute_module.write_all
 
     def corrupting(fd: int, data: bytes, offset: int) -> None:
@@ -236,8 +245,10 @@ def test_many_tensors_plan_in_linear_time(tmp_path: Path) -> None:
     def seconds(count: int) -> float:
         path = tmp_path / f"{count}.safetensors"
         size = 4
-        entries = {f"layers.{i}.weight": {"dtype": "F32", "shape": [1], "data_offsets": [i * size, (i + 1) * size]}
-                   for i in range(count)}
+        entries = {
+            f"layers.{i}.weight": {"dtype": "F32", "shape": [1], "data_offsets": [i * size, (i + 1) * size]}
+            for i in range(count)
+        }
         header = json.dumps(entries).encode()
         path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size * count))
         best = 1e9

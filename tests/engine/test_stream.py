@@ -110,7 +110,9 @@ def test_inline_and_missing() -> None:
 
 
 @pytest.mark.parametrize("size", [64, 1 << 20])
-@pytest.mark.parametrize("pair", [("f32", "bf16"), ("f32", "f16"), ("bf16", "f32"), ("f16", "bf16"), ("f64", "f8_e4m3")])
+@pytest.mark.parametrize(
+    "pair", [("f32", "bf16"), ("f32", "f16"), ("bf16", "f32"), ("f16", "bf16"), ("f64", "f8_e4m3")]
+)
 def test_casts_of_strided_tensors(pair: tuple[str, str], size: int) -> None:
     from modelglot.kernels.arrays import numpy_dtype
 

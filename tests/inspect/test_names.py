@@ -117,7 +117,8 @@ def model(types, metadata=None, tree=None, notes=()):
     for number, (kind, count) in enumerate(types):
         block = BLOCKS.get(kind)
         tensors[f"t{number}"] = Tensor(
-            f"t{number}", dtype("f32" if block else kind), (count,), Missing("test"), block or PLAIN)
+            f"t{number}", dtype("f32" if block else kind), (count,), Missing("test"), block or PLAIN
+        )
     return Model("gguf", (FileRef("a", "a", 1),), tensors, metadata=Metadata(metadata or {}), tree=tree, notes=notes)
 
 

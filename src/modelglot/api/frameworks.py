@@ -34,8 +34,11 @@ def to_numpy(tensor: Tensor, data: bytearray) -> np.ndarray[Any, Any]:
     from modelglot.kernels.arrays import as_array
 
     if isinstance(tensor.encoding, Blocks):
-        raise UnsupportedError(f"`{tensor.type_name}` is a quantized block type, not an array of numbers",
-                               tensor=tensor.name, hint="`.bytes()` gives the stored blocks")
+        raise UnsupportedError(
+            f"`{tensor.type_name}` is a quantized block type, not an array of numbers",
+            tensor=tensor.name,
+            hint="`.bytes()` gives the stored blocks",
+        )
     if isinstance(tensor.encoding, Opaque):
         return as_array(data, tensor.dtype, (-1,))
     return as_array(data, tensor.dtype, tensor.shape)
@@ -44,8 +47,9 @@ def to_numpy(tensor: Tensor, data: bytearray) -> np.ndarray[Any, Any]:
 def to_torch(tensor: Tensor, data: bytearray) -> Any:
     torch = extra("torch", "torch")
     if isinstance(tensor.encoding, (Blocks, Opaque)) or tensor.dtype.name not in _TORCH:
-        raise UnsupportedError(f"torch has no dtype for `{tensor.type_name}`", tensor=tensor.name,
-                               hint="`.bytes()` gives the stored bytes")
+        raise UnsupportedError(
+            f"torch has no dtype for `{tensor.type_name}`", tensor=tensor.name, hint="`.bytes()` gives the stored bytes"
+        )
     dtype = getattr(torch, _TORCH[tensor.dtype.name])
     if not data:
         return torch.empty(tensor.shape, dtype=dtype)

@@ -10,22 +10,21 @@ from modelglot.api.reading import PathLike, detect, read_as
 from modelglot.core.errors import CannotOpenError, located
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.formats import registry
-try:  # TEMP
-    from modelglot.features.inspect.names import check_name, parse_name
-except ImportError:
-    def parse_name(x):
-        class F:
-            def document(self): return {}
-        return F()
-    def check_name(a,b): return []
+from modelglot.features.inspect.names import check_name, parse_name
 from modelglot.features.inspect.report import InspectReport, Part, examine
+from modelglot.formats import registry
 from modelglot.passes.component import components, training_state
 from modelglot.passes.select import matches
 
 
-def inspect(path: PathLike, *, match: Iterable[str] = (), collapse: bool = True, format: str | None = None,
-            limits: Limits | None = None) -> InspectReport:
+def inspect(
+    path: PathLike,
+    *,
+    match: Iterable[str] = (),
+    collapse: bool = True,
+    format: str | None = None,
+    limits: Limits | None = None,
+) -> InspectReport:
     """The report on a file or folder. ``match`` keeps the tensors that fit a glob; ``collapse=False`` gives the
     tree one line a tensor. Raises the errors of `open`."""
     text = os.fspath(path)
@@ -45,8 +44,17 @@ def inspect(path: PathLike, *, match: Iterable[str] = (), collapse: bool = True,
         for c in components(model)
     ]
     training = training_state(model.tree) if any(p.path for p in parts) else {}
-    return examine(_matching(model, match), text, chosen.info.title, why, parts, training, facts.document(), notes,
-                   collapse=collapse)
+    return examine(
+        _matching(model, match),
+        text,
+        chosen.info.title,
+        why,
+        parts,
+        training,
+        facts.document(),
+        notes,
+        collapse=collapse,
+    )
 
 
 def _matching(model: Model, globs: Iterable[str]) -> Model:

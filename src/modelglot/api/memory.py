@@ -89,8 +89,11 @@ class _Collector:
         from modelglot.api.frameworks import _TORCH
 
         if value.layout is not torch.strided or value.is_quantized:
-            raise UnsupportedError("sparse and quantized torch tensors cannot be saved", tensor=name,
-                                   hint="`.to_dense()` or `.dequantize()` first")
+            raise UnsupportedError(
+                "sparse and quantized torch tensors cannot be saved",
+                tensor=name,
+                hint="`.to_dense()` or `.dequantize()` first",
+            )
         if value.device.type == "meta":
             raise UnsupportedError("the tensor is on the meta device and has no values", tensor=name)
         ours = {getattr(torch, theirs): mine for mine, theirs in _TORCH.items() if hasattr(torch, theirs)}
@@ -104,7 +107,7 @@ class _Collector:
         if key not in self._storages:
             flat = torch.empty(0, dtype=torch.uint8).set_(storage)
             self._storages[key] = (len(self.buffers), storage)
-            self.buffers.append(memoryview(flat.numpy()).cast("B") if len(storage) else memoryview(b""))
+            self.buffers.append(flat.numpy().data.cast("B") if len(storage) else memoryview(b""))
         number = self._storages[key][0]
         where = Extent(number, value.storage_offset() * item, span(shape, strides) * item)
         return Tensor(name, dtype, shape, Stored((where,), None if is_contiguous(shape, strides) else strides))
@@ -126,5 +129,5 @@ class _Collector:
         key = hash((key, shape, dtype.name, array.strides))
         if key not in self._storages:
             self._storages[key] = (len(self.buffers), (array, contiguous))
-            self.buffers.append(memoryview(contiguous))
+            self.buffers.append(contiguous.data)
         return Tensor(name, dtype, shape, Stored((Extent(self._storages[key][0], 0, contiguous.nbytes),)))

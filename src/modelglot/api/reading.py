@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from modelglot.containers.side_files import side_files
 from modelglot.core.collector import paused
-from modelglot.core.errors import CannotOpenError, located
+from modelglot.core.errors import CannotOpenError, DamagedFileError, InvalidFileError, located
 from modelglot.core.format import Format, Match
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.formats import registry
+from modelglot.formats.not_a_model import explain
 from modelglot.passes.text_metadata import from_text, unwrap_blocks
 from modelglot.sources.file import FileProbe, LocalFiles
 
@@ -32,12 +33,25 @@ def detect(path: str) -> tuple[Format, Match]:
     return registry.detect(FileProbe(path))
 
 
+def _explained(format: Format, files: LocalFiles, limits: Limits) -> Model:
+    """Read; where that fails because a file of the folder is no model (a pointer, a web page), say that instead."""
+    try:
+        return format.read(files, limits)
+    except (InvalidFileError, DamagedFileError) as error:
+        name = os.path.relpath(error.path, files.root or ".") if error.path else None
+        if name is not None and name != files.primary and name in files.names():
+            found = explain(files, name)
+            if found is not None:
+                raise found from error
+        raise
+
+
 def read_as(format: Format, path: str, limits: Limits) -> Model:
     """Read with a format that is already known; a folder's other files become sides."""
     files = LocalFiles(path)
     try:
         with paused():
-            model = format.read(files, limits)
+            model = _explained(format, files, limits)
         if os.path.isdir(path) or path.endswith(".index.json"):
             model = replace(model, sides=(*model.sides, *side_files(files, model)))
             model = replace(model, files=files.refs())

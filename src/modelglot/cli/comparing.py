@@ -23,7 +23,12 @@ from modelglot.report.lines import Line, line, plural, write
 @click.option("--all", "show_all", is_flag=True, help="List every difference, not the first 20 of a kind.")
 @json_option
 def diff_command(
-    left: str, right: str, component: str | None, include: tuple[str, ...], exclude: tuple[str, ...], show_all: bool,
+    left: str,
+    right: str,
+    component: str | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    show_all: bool,
     as_json: bool,
 ) -> int:
     """Are two models the same tensors, bit for bit, whatever their formats? Exit code 0: yes, 1: no."""
@@ -49,8 +54,11 @@ def _diff_lines(report: Diff, most: int | None) -> Iterator[Line]:
     if report.same:
         yield line(("same: ", "green"), f"{plural(report.equal, 'tensor')}, bit for bit")
     else:
-        yield line(("different: ", "red"), f"{plural(report.equal, 'tensor')} equal, {len(report.changed):,} changed, "
-                   f"{len(report.only_left):,} only left, {len(report.only_right):,} only right")
+        yield line(
+            ("different: ", "red"),
+            f"{plural(report.equal, 'tensor')} equal, {len(report.changed):,} changed, "
+            f"{len(report.only_left):,} only left, {len(report.only_right):,} only right",
+        )
 
 
 @click.command("digest")
@@ -62,8 +70,13 @@ def _diff_lines(report: Diff, most: int | None) -> Iterator[Line]:
 @click.option("--tensors", is_flag=True, help="Also the digest of each tensor.")
 @json_option
 def digest_command(
-    paths: tuple[str, ...], component: str | None, include: tuple[str, ...], exclude: tuple[str, ...],
-    format: str | None, tensors: bool, as_json: bool,
+    paths: tuple[str, ...],
+    component: str | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    format: str | None,
+    tensors: bool,
+    as_json: bool,
 ) -> int:
     """One digest of the weights, equal for equal tensors in any format, order or sharding (BLAKE3)."""
     for path in paths:

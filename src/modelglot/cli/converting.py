@@ -50,12 +50,24 @@ def _settings(_c: Any, _p: Any, texts: tuple[str, ...]) -> dict[str, str]:
 @click.option("--dtype", multiple=True, metavar="[GLOB=]DTYPE", help="Cast floats: bf16, f16, f32, ...; also per glob.")
 @include_option
 @exclude_option
-@click.option("--rename", "rename_rules", multiple=True, callback=_rules, metavar="REGEX=REPL",
-              help="Rename tensors, rules in order.")
+@click.option(
+    "--rename",
+    "rename_rules",
+    multiple=True,
+    callback=_rules,
+    metavar="REGEX=REPL",
+    help="Rename tensors, rules in order.",
+)
 @component_option
 @click.option("--max-shard-size", metavar="SIZE", help="Split into shards of at most this size, such as 5GB.")
-@click.option("--set", "settings", multiple=True, callback=_settings, metavar="KEY=VALUE",
-              help="A setting of the target format, such as gguf:alignment=64.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=_settings,
+    metavar="KEY=VALUE",
+    help="A setting of the target format, such as gguf:alignment=64.",
+)
 @click.option("--allow-loss", metavar="KIND,...", default="", help="Go on without what the target cannot hold.")
 @click.option("--dry-run", is_flag=True, help="Show the route, bytes and losses; write nothing.")
 @click.option("--resume", is_flag=True, help="Go on with a conversion that was killed.")
@@ -65,8 +77,17 @@ def _settings(_c: Any, _p: Any, texts: tuple[str, ...]) -> dict[str, str]:
 @limit_option
 @json_option
 def convert_command(
-    source: str, target: str, dry_run: bool, resume: bool, force: bool, no_verify: bool, threads: int | None,
-    allow_loss: str, limits: Limits, as_json: bool, **choices: Any,
+    source: str,
+    target: str,
+    dry_run: bool,
+    resume: bool,
+    force: bool,
+    no_verify: bool,
+    threads: int | None,
+    allow_loss: str,
+    limits: Limits,
+    as_json: bool,
+    **choices: Any,
 ) -> int:
     """Convert SOURCE (a file or a folder) to TARGET exactly, without running anything from it.
 
@@ -78,14 +99,17 @@ def convert_command(
         if as_json:
             print_json(made.document())
         else:
-            write([*_plan_lines(made), line(f"would write {plural(len(made.layout.files), 'file')}, {size(made.nbytes)}")])
+            write(
+                [*_plan_lines(made), line(f"would write {plural(len(made.layout.files), 'file')}, {size(made.nbytes)}")]
+            )
         return 0
     if not as_json:
         write(_plan_lines(made), sys.stderr)
     began = time.monotonic()
     with _progress(made) as on_event:
-        receipt = finish(made, place, force=force, resume=resume, threads=threads, verify=not no_verify,
-                         on_event=on_event)
+        receipt = finish(
+            made, place, force=force, resume=resume, threads=threads, verify=not no_verify, on_event=on_event
+        )
     if as_json:
         print_json(receipt.document())
         return 0
@@ -93,8 +117,16 @@ def convert_command(
     resumed = f", {plural(receipt.resumed, 'tensor')} already done" if receipt.resumed else ""
     checked = "read back and equal" if receipt.verified else "not read back"
     where = receipt.outputs[-1] if len(receipt.outputs) == 1 else place.path
-    write([line("wrote ", (printable(where), "bold"), f": {plural(len(made.steps), 'tensor')}, {size(receipt.nbytes)}, "
-                f"{plural(len(receipt.outputs), 'file')}, {checked}{resumed} ({seconds:.1f} s)")])
+    write(
+        [
+            line(
+                "wrote ",
+                (printable(where), "bold"),
+                f": {plural(len(made.steps), 'tensor')}, {size(receipt.nbytes)}, "
+                f"{plural(len(receipt.outputs), 'file')}, {checked}{resumed} ({seconds:.1f} s)",
+            )
+        ]
+    )
     return 0
 
 
@@ -108,8 +140,11 @@ def _plan_lines(made: Plan) -> Iterator[Line]:
 
 def _loss_line(loss: Loss) -> Line:
     hint = f" ({loss.hint})" if loss.hint and not loss.stops else ""
-    return line(("left out: " if loss.kind in ("component", "training-state", "side-files") else "loss: ", "yellow"),
-                printable(loss.what, limit=500), hint)
+    return line(
+        ("left out: " if loss.kind in ("component", "training-state", "side-files") else "loss: ", "yellow"),
+        printable(loss.what, limit=500),
+        hint,
+    )
 
 
 @contextmanager
@@ -123,7 +158,13 @@ def _progress(made: Plan) -> Iterator[Any]:
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bar
 
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    columns = (
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total)
 

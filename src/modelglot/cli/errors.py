@@ -51,5 +51,7 @@ def show_bug(error: Exception) -> None:
     import traceback
 
     traceback.print_exception(error)
-    write([line(("error: ", "bold red"), "this is a defect in modelglot: please report it with the lines above")],
-          sys.stderr)
+    write(
+        [line(("error: ", "bold red"), "this is a defect in modelglot: please report it with the lines above")],
+        sys.stderr,
+    )

@@ -23,8 +23,14 @@ from modelglot.report.lines import line, write
 @limit_option
 @json_option
 def inspect_command(
-    paths: tuple[str, ...], depth: int | None, full: bool, match: tuple[str, ...], metadata: bool, format: str | None,
-    limits: Limits, as_json: bool,
+    paths: tuple[str, ...],
+    depth: int | None,
+    full: bool,
+    match: tuple[str, ...],
+    metadata: bool,
+    format: str | None,
+    limits: Limits,
+    as_json: bool,
 ) -> int:
     """Tell what files or folders are and show what is inside, without reading tensors or running anything."""
     worst = 0

@@ -24,9 +24,18 @@ def formats_command(as_json: bool, markdown: bool) -> int:
     """List the formats: what is read, what is written, and what each is."""
     if as_json:
         for info in rows():
-            print_json({"schema": "modelglot.format/1", "name": info.name, "title": info.title,
-                        "suffixes": list(info.suffixes), "can": sorted(info.can), "dtypes": sorted(info.dtypes),
-                        "spec": info.spec, "about": info.blurb})
+            print_json(
+                {
+                    "schema": "modelglot.format/1",
+                    "name": info.name,
+                    "title": info.title,
+                    "suffixes": list(info.suffixes),
+                    "can": sorted(info.can),
+                    "dtypes": sorted(info.dtypes),
+                    "spec": info.spec,
+                    "about": info.blurb,
+                }
+            )
     elif markdown:
         sys.stdout.write(markdown_table())
     elif colourful(sys.stdout):

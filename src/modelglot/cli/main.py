@@ -64,7 +64,7 @@ def run(arguments: list[str]) -> int:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
     except BrokenPipeError:  # `modelglot ... | head`
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except Exception as error:  # anything else is a defect of ours, and says so
         show_bug(error)

@@ -1,4 +1,4 @@
-"""Pause Python's cyclic garbage collector while many small, acyclic values are made: it would scan them over and over."""
+"""Pause Python's cyclic garbage collector while many small values are made: it would scan them over and over."""
 
 from __future__ import annotations
 

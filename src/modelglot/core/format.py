@@ -61,7 +61,11 @@ class Probe(Protocol):
     name: str
     size: int
     is_folder: bool
-    names: Sequence[str]  # of the folder, or of the folder the file is in; sorted
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the folder, or of the folder the file is in; sorted, with ``/`` for one level of sub-folders."""
+        ...
 
     @property
     def head(self) -> bytes: ...

@@ -24,7 +24,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Fixup:
-    """A value known once the data passed. ``crc32``: over ``length`` bytes from ``offset``, 4 bytes LE at ``targets``."""
+    """A value known once the data passed. ``crc32``: over ``length`` bytes at ``offset``, 4 bytes LE at ``targets``."""
 
     kind: str
     offset: int

@@ -99,7 +99,7 @@ def walk(root: Any, *, limit: int = 4_000_000) -> Iterator[tuple[Path, Any]]:
         for key, child in rest:
             seen += 1
             if seen > limit:
-                raise LimitError(f"the object tree has more than {limit:,} values", hint="raise the limit `tree_values`")
+                raise LimitError(f"the object tree has over {limit:,} values", hint="raise the limit `tree_values`")
             here = (*path, key)
             yield here, child
             if isinstance(child, (Node, Inert)) and id(child) not in open_ids and len(here) < 1000:

@@ -69,4 +69,3 @@ def model_digest(tensors: Mapping[str, Tensor], digests: Mapping[str, str]) -> s
         line = f"{name}\0{tensor.type_name}\0{shape}\0{digests[name]}\n"
         hasher.update(line.encode("utf-8", "surrogateescape"))
     return hasher.hexdigest()
-

@@ -113,8 +113,11 @@ def _same(a: str, b: str) -> bool:
 def _compare(written: dict[str, str], found: dict[str, str]) -> None:
     for name, digest in written.items():
         if found.get(name) != digest:
-            raise DamagedFileError("what was read back differs from what was written", tensor=name,
-                                   hint="check the disk and the memory of this machine; nothing was published")
+            raise DamagedFileError(
+                "what was read back differs from what was written",
+                tensor=name,
+                hint="check the disk and the memory of this machine; nothing was published",
+            )
 
 
 class _Run:

@@ -43,13 +43,15 @@ class Journal:
 
     def _load(self, expected: str) -> dict[int, str]:
         raw = os.pread(self._fd, os.fstat(self._fd).st_size, 0)
-        lines = [line for line in raw.split(b"\n")[:-1]]  # a torn last line has no newline
+        lines = raw.split(b"\n")[:-1]  # a torn last line has no newline
         if not lines:
             return {}
         try:
             if json.loads(lines[0]) != expected:
-                raise PlanError("the unfinished conversion was of another model or with other options",
-                                hint="run it without `--resume` to start again")
+                raise PlanError(
+                    "the unfinished conversion was of another model or with other options",
+                    hint="run it without `--resume` to start again",
+                )
             return {int(n): str(d) for n, d in map(json.loads, lines[1:])}
         except (ValueError, TypeError):
             return {}

@@ -8,12 +8,14 @@ from typing import Any
 
 from modelglot.core.collector import paused
 from modelglot.core.dtype import DTYPES
+from modelglot.core.encoding import Opaque
 from modelglot.core.errors import LossError, UnsupportedError, printable
 from modelglot.core.format import Format
 from modelglot.core.layout import Layout, Options, OutFile
 from modelglot.core.model import FileRef, Model, SideFile
 from modelglot.core.notes import Loss, Note
 from modelglot.core.tensor import Derived, Inline, Missing, Stored, Tensor
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -78,8 +80,10 @@ def plan(
     format has no writer.
     """
     if "write" not in target.info.can:
-        raise UnsupportedError(f"modelglot reads {target.info.title} but does not write it",
-                               hint="`modelglot formats` lists what can be written")
+        raise UnsupportedError(
+            f"modelglot reads {target.info.title} but does not write it",
+            hint="`modelglot formats` lists what can be written",
+        )
     with paused():
         return _plan(model, target, options, allow, route)
 
@@ -97,15 +101,30 @@ def _plan(model: Model, target: Format, options: Options, allow: Iterable[str], 
         )
     layout = target.layout(model, options)
     folder = options.name is None or len(layout.files) > 1
-    steps, copies = list(_steps(model, layout)), []
+    steps, copies = list(_steps(model, layout)), list[Step]()
     if folder:
         layout, steps, copies = _with_sides(model.sides, layout, steps)
     elif model.sides:
         names = ", ".join(printable(s.name, code=True) for s in model.sides[:4])
-        losses.append(Loss("side-files", f"{len(model.sides)} files beside the weights stay behind: {names}",
-                           "give a folder as the target to keep them", stops=False))
-    return Plan(target.info.name, model.files, layout, tuple(steps), tuple(copies), tuple(losses), model.notes,
-                tuple(route), folder)
+        losses.append(
+            Loss(
+                "side-files",
+                f"{len(model.sides)} files beside the weights stay behind: {names}",
+                "give a folder as the target to keep them",
+                stops=False,
+            )
+        )
+    return Plan(
+        target.info.name,
+        model.files,
+        layout,
+        tuple(steps),
+        tuple(copies),
+        tuple(losses),
+        model.notes,
+        tuple(route),
+        folder,
+    )
 
 
 def _steps(model: Model, layout: Layout) -> Iterator[Step]:
@@ -119,24 +138,30 @@ def missing(model: Model) -> Iterator[Loss]:
     gone = [t for t in model.tensors.values() if isinstance(t.data, Missing)]
     for tensor in gone[:1]:
         more = f" and {len(gone) - 1:,} more" if len(gone) > 1 else ""
-        yield Loss("missing", f"{printable(tensor.name, code=True)}{more}: {tensor.data.why}",  # type: ignore[union-attr]
-                   "get the whole file; `modelglot inspect` shows what is there")
+        yield Loss(
+            "missing",
+            f"{printable(tensor.name, code=True)}{more}: {tensor.data.why}",  # type: ignore[union-attr]
+            "get the whole file; `modelglot inspect` shows what is there",
+        )
 
 
 def _unholdable(model: Model, target: Format) -> Iterator[Loss]:
     """Tensors whose dtype or blocks the target has no name for, one loss a type."""
     by_type: dict[str, list[str]] = {}
     for tensor in model.tensors.values():
+        if isinstance(tensor.encoding, Opaque):  # bytes that nobody interprets: the writer knows whether it has a place
+            continue
         if tensor.type_name not in target.info.dtypes and not isinstance(tensor.data, Missing):
             by_type.setdefault(tensor.type_name, []).append(tensor.name)
     for kind, names in by_type.items():
-        yield Loss("dtype", f"no `{kind}` in {target.info.title}: {len(names):,} tensors, such as "
-                   f"{printable(names[0], code=True)}", "`--dtype` casts floats on the way")
+        yield Loss(
+            "dtype",
+            f"no `{kind}` in {target.info.title}: {len(names):,} tensors, such as {printable(names[0], code=True)}",
+            "`--dtype` casts floats on the way",
+        )
 
 
-def _with_sides(
-    sides: Iterable[SideFile], layout: Layout, steps: list[Step]
-) -> tuple[Layout, list[Step], list[Step]]:
+def _with_sides(sides: Iterable[SideFile], layout: Layout, steps: list[Step]) -> tuple[Layout, list[Step], list[Step]]:
     """Whole side files copied into the target folder before the weights, so that an index still comes last."""
     taken = {f.name for f in layout.files}
     carried = [s for s in sides if s.name not in taken and s.extent.codec == "raw"]
@@ -151,8 +176,14 @@ def _with_sides(
 
 def _documents(steps: Iterable[Step]) -> Iterator[dict[str, Any]]:
     for step in steps:
-        yield {"op": step.op, "tensor": step.tensor.name, "from": _where(step.tensor), "file": step.file,
-               "offset": step.offset, "length": step.length}
+        yield {
+            "op": step.op,
+            "tensor": step.tensor.name,
+            "from": _where(step.tensor),
+            "file": step.file,
+            "offset": step.offset,
+            "length": step.length,
+        }
 
 
 def _where(tensor: Tensor) -> Any:

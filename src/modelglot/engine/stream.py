@@ -1,4 +1,4 @@
-"""The bytes of a tensor, in order where possible, a chunk at a time: copied, inflated, gathered, swapped or computed."""
+"""The bytes of a tensor, in order where possible, a chunk at a time: copied, inflated, gathered or computed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def _sequential(tensor: Tensor, data: Stored, source: Open, size: int) -> Iterat
     at, left = 0, tensor.nbytes
     for extent in data.extents:
         for piece in _decoded(extent, source, data.skip if at == 0 else 0, left, size):
-            yield at, _swapped(tensor, piece) if data.byteorder == "big" else piece
+            swapped: bytes | memoryview = _swapped(tensor, piece) if data.byteorder == "big" else piece
+            yield at, swapped
             at += len(piece)
             left -= len(piece)
     if left:
@@ -98,10 +99,10 @@ def _decoded(extent: Extent, source: Open, skip: int, most: int, size: int) -> I
                     del held[:dropped]
                     skip -= dropped
                 while len(held) >= size and most > 0:
-                    piece = bytes(held[: min(size, most)])
-                    del held[: len(piece)]
-                    most -= len(piece)
-                    yield piece
+                    full = bytes(held[: min(size, most)])
+                    del held[: len(full)]
+                    most -= len(full)
+                    yield full
         if most and held:
             yield bytes(held[:most])
 

@@ -30,7 +30,8 @@ def numpy_dtype(dtype: DType) -> np.dtype[Any]:
     if dtype.name in _ML_DTYPES:
         import ml_dtypes
 
-        return np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype.name]))
+        found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_DTYPES[dtype.name]))
+        return found
     raise UnsupportedError(f"numpy has no dtype for `{dtype.name}`")
 
 

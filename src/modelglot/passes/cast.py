@@ -22,7 +22,8 @@ def parse_rules(texts: Iterable[str]) -> list[Rule]:
         glob, _, name = text.rpartition("=")
         if name not in DTYPES or DTYPES[name].kind != "float" or DTYPES[name].bits < 8:
             floats = ", ".join(n for n, d in DTYPES.items() if d.kind == "float" and d.bits >= 8)
-            raise UnsupportedError(f"{printable(name, code=True)} is not a float dtype to cast to", hint=f"one of {floats}")
+            what = f"{printable(name, code=True)} is not a float dtype to cast to"
+            raise UnsupportedError(what, hint=f"one of {floats}")
         rules.append((glob or "*", name))
     return rules
 
@@ -44,8 +45,11 @@ def _cast(tensor: Tensor, rules: list[Rule]) -> Tensor:
     if goal is None or isinstance(tensor.data, Missing):
         return tensor
     if not isinstance(tensor.encoding, Plain):
-        raise UnsupportedError(f"`{tensor.type_name}` cannot be turned into `{goal}` by this version",
-                               tensor=tensor.name, hint="leave out `--dtype` to keep the stored blocks")
+        raise UnsupportedError(
+            f"`{tensor.type_name}` cannot be turned into `{goal}` by this version",
+            tensor=tensor.name,
+            hint="leave out `--dtype` to keep the stored blocks",
+        )
     if tensor.dtype.kind != "float" or tensor.dtype is goal:
         return tensor
     params = {"from": tensor.dtype.name, "to": goal.name}

@@ -101,6 +101,9 @@ def choose(model: Model, wanted: str | None) -> tuple[Model, list[Loss], str | N
     ``wanted`` is a role or a key; None takes the only component of role `model`. Raises UnsupportedError where that
     does not exist or there are several.
     """
+    if isinstance(model.tree, Inert):  # a module saved whole: what is left of it is its state dict
+        what = f"the object itself (`{printable(model.tree.global_)}`); its tensors are kept as a state dict"
+        return replace(model, tree=None), [Loss("python-object", what, stops=False)], "took the module's state dict"
     parts = components(model)
     fitting = [c for c in parts if wanted in (c.role, c.path)] if wanted else [c for c in parts if c.role == "model"]
     if wanted is None and len(fitting) != 1:
@@ -109,8 +112,9 @@ def choose(model: Model, wanted: str | None) -> tuple[Model, list[Loss], str | N
         raise _ambiguous(parts)
     if not fitting:
         have = ", ".join(f"`{c.path or c.role}`" for c in parts) or "none"
-        raise UnsupportedError(f"the checkpoint has no component {printable(wanted or '', code=True)}",
-                               hint=f"it has {have}")
+        raise UnsupportedError(
+            f"the checkpoint has no component {printable(wanted or '', code=True)}", hint=f"it has {have}"
+        )
     if len(fitting) > 1:
         raise _ambiguous(fitting)
     part = fitting[0]
@@ -132,8 +136,12 @@ def _renamed(tensor: Tensor, name: str) -> Tensor:
 def _left(model: Model, part: Component, parts: list[Component]) -> Iterator[Loss]:
     for other in parts:
         if other is not part and other.path and other.path != part.path:
-            yield Loss("component", f"`{printable(other.path)}` ({_count(other)})",
-                       f"`--component {other.path}` takes it", stops=False)
+            yield Loss(
+                "component",
+                f"`{printable(other.path)}` ({_count(other)})",
+                f"`--component {other.path}` takes it",
+                stops=False,
+            )
     if isinstance(model.tree, Node) and model.tree.is_mapping:
         tensor_keys = {c.path.split(".")[0] for c in parts} | {c.path for c in parts}
         rest = [printable(key_text(k)) for k, _ in model.tree.items if key_text(k) not in tensor_keys]

@@ -27,8 +27,9 @@ def select(model: Model, include: Iterable[str] = (), exclude: Iterable[str] = (
         if (not wanted or matches(name, wanted)) and not matches(name, unwanted)
     }
     if not kept and model.tensors:
-        raise UnsupportedError("no tensor is left by `--include` and `--exclude`",
-                               hint="`modelglot inspect --full` lists the names")
+        raise UnsupportedError(
+            "no tensor is left by `--include` and `--exclude`", hint="`modelglot inspect --full` lists the names"
+        )
     return model if len(kept) == len(model.tensors) else replace(model, tensors=kept, tree=prune(model.tree, kept))
 
 

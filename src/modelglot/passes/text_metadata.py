@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import BLOCKS, PLAIN, Blocks, nbytes
@@ -27,7 +28,7 @@ def to_text(metadata: Metadata) -> Metadata:
         return metadata
     texts: dict[str, Entry | str] = {}
     for key, entry in metadata.entries():
-        value = list(entry.value) if is_array(entry.value) else entry.value
+        value: Any = list(entry.value) if is_array(entry.value) else entry.value
         texts[key] = value if entry.type == "str" else json.dumps(value, separators=(",", ":"), default=list)
     texts[TYPES] = json.dumps(types, separators=(",", ":"))
     return Metadata(texts)
@@ -70,8 +71,12 @@ def wrap_blocks(model: Model) -> Model:
     record = {n: [t.encoding.name, t.shape[-1]] for n, t in blocks.items()}
     tensors = {n: _wrapped(t) if n in blocks else t for n, t in model.tensors.items()}
     metadata = Metadata({**dict(model.metadata.entries()), ENCODINGS: json.dumps(record, separators=(",", ":"))})
-    note = Note("raw-blocks", f"{len(blocks):,} quantized tensors are kept as raw blocks in u8 tensors; "
-                "modelglot reads them back exactly, other programs see bytes", "warning")
+    note = Note(
+        "raw-blocks",
+        f"{len(blocks):,} quantized tensors are kept as raw blocks in u8 tensors; "
+        "modelglot reads them back exactly, other programs see bytes",
+        "warning",
+    )
     return replace(model, tensors=tensors, metadata=metadata, notes=(*model.notes, note))
 
 

@@ -54,8 +54,9 @@ def _training(report: InspectReport) -> Iterator[Line]:
     if len(report.parts) > 1 or any(p.path for p in report.parts):
         for part in report.parts:
             where = f"`{printable(part.path)}`" if part.path else "the file"
-            yield line("  component ", (part.role, "cyan"), f": {where}, {plural(part.tensors, 'tensor')}, "
-                       f"{size(part.nbytes)}")
+            yield line(
+                "  component ", (part.role, "cyan"), f": {where}, {plural(part.tensors, 'tensor')}, {size(part.nbytes)}"
+            )
     if report.training:
         shown = [f"{printable(k)}={_value(v)}" for k, v in list(report.training.items())[:12]]
         more = f", and {len(report.training) - 12} more" if len(report.training) > 12 else ""
@@ -65,8 +66,12 @@ def _training(report: InspectReport) -> Iterator[Line]:
         more = f", and {len(report.objects) - 8} more" if len(report.objects) > 8 else ""
         yield line("  objects named in the file, not imported: ", ", ".join(names), more)
     if report.calls:
-        yield line(("warning: ", "yellow"), "loading this with pickle would call ",
-                   ", ".join(printable(c, code=True) for c in report.calls[:6]), "; modelglot never does")
+        yield line(
+            ("warning: ", "yellow"),
+            "loading this with pickle would call ",
+            ", ".join(printable(c, code=True) for c in report.calls[:6]),
+            "; modelglot never does",
+        )
 
 
 def _value(value: object) -> str:

@@ -58,7 +58,8 @@ def number(count: int) -> str:
     value = float(count)
     if value < 10_000:
         return f"{count:,}"
-    for unit in ("K", "M", "B", "T"):
+    unit = ""
+    for unit in ("K", "M", "B", "T"):  # noqa: B007
         value /= 1000
         if value < 999.5:
             break

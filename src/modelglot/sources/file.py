@@ -153,7 +153,13 @@ class LocalFiles:
     def _resolve(self, name: str) -> str:
         """The path of a name from a file, which may not leave the folder by itself or through a link."""
         parts = name.replace("\\", "/").split("/")
-        if not name or "\0" in name or name.startswith(("/", "~")) or ".." in parts or (os.name == "nt" and ":" in name):
+        if (
+            not name
+            or "\0" in name
+            or name.startswith(("/", "~"))
+            or ".." in parts
+            or (os.name == "nt" and ":" in name)
+        ):
             raise UnsafeContentError(
                 "names a file outside its folder, which was not opened", path=self.root, member=name
             )

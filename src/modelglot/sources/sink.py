@@ -101,8 +101,9 @@ class Sink:
             status = os.statvfs(self.work)
         free = status.f_bavail * status.f_frsize
         if free < need:
-            raise CannotWriteError("the disk is too full", path=self.target,
-                                   detail=f"needs {need:,} bytes; {free:,} are free")
+            raise CannotWriteError(
+                "the disk is too full", path=self.target, detail=f"needs {need:,} bytes; {free:,} are free"
+            )
 
     def publish(self) -> None:
         """Rename everything into place. The files were synced before; a whole new folder appears in one rename."""

@@ -37,8 +37,10 @@ def _check_quantization(facts: NameFacts, model: Model) -> Iterator[Note]:
         if same is None or known.base is None or same.base != known.base:
             yield Note("name-quantization", f"the name says {label}, but `general.file_type` says {stated}", "warning")
         else:
-            yield Note("name-quantization", f"the name says {label}, `general.file_type` says {stated}: another mix of "
-                       "the same base")
+            yield Note(
+                "name-quantization",
+                f"the name says {label}, `general.file_type` says {stated}: another mix of the same base",
+            )
     if common is None:
         return
     found, share = common
@@ -47,8 +49,9 @@ def _check_quantization(facts: NameFacts, model: Model) -> Iterator[Note]:
         yield Note("name-quantization", f"the name says {label}, but {share:.0%} of the weights are {found}", "warning")
     recipe = QUANTIZATIONS.get(stated) if stated else None
     if recipe and recipe.base and found != recipe.base and _share(model, recipe.base) < 0.1 and not own_mix:
-        yield Note("file-type", f"`general.file_type` says {stated}, but {share:.0%} of the weights are {found}",
-                   "warning")
+        yield Note(
+            "file-type", f"`general.file_type` says {stated}, but {share:.0%} of the weights are {found}", "warning"
+        )
 
 
 def _shares(model: Model) -> dict[str, int]:
@@ -77,8 +80,11 @@ def _share(model: Model, name: str) -> float:
 def _check_size(facts: NameFacts, model: Model) -> Iterator[Note]:
     label = model.metadata.get("general.size_label")
     if isinstance(label, str) and facts.size_label and not _same_label(label, facts.size_label):
-        yield Note("name-size", f"the name says {facts.size_label}, but `general.size_label` says "
-                   f"{printable(label, code=True)}", "warning")
+        yield Note(
+            "name-size",
+            f"the name says {facts.size_label}, but `general.size_label` says {printable(label, code=True)}",
+            "warning",
+        )
     partial = any(n.code in ("missing-shard", "split-alone") for n in model.notes)
     shown_alone = facts.shard is not None and facts.shard[1] != 1 and len(model.files) < 2
     if facts.parameters is None or facts.what or not model.tensors or partial or shown_alone or not _countable(model):

@@ -25,10 +25,14 @@ _CHECKPOINT = re.compile(r"^(?:checkpoint|ckpt)[-_](\d+)$", re.I)
 _GGML = re.compile(
     r"(?:^|[-._ ])(?P<before>(?:UD|i1|imat)[-_])?(?P<label>I?Q[1-8]_K_(?:XXL|XL|L|M|S|XS|XXS)"
     r"|I?Q[1-8]_(?:XXS|XS|XL|S|M|NL)(?:_XL)?|Q[1-8]_K|Q4_0_[48]_[48]|Q[1-8]_[0-3]|TQ[12]_0|MXFP4_MOE|MXFP4|NVFP4|BF16"
-    r"|FP?16|FP?32|F64)" + _END, re.I)
+    r"|FP?16|FP?32|F64)" + _END,
+    re.I,
+)
 _METHOD = re.compile(
     r"(?:^|[-._ ])(?P<label>GPTQ|AWQ|EXL[23]|NF4|BNB-4BIT|FP8|INT[48]|W4A16|W8A8|W8A16|HQQ|AQLM|QAT|[234568]-?BIT)"
-    + _END, re.I)
+    + _END,
+    re.I,
+)
 _VAGUE = re.compile(r"(?:^|[-._ ])(?P<label>Q[2-8])" + _END, re.I)
 _SIZE = re.compile(r"(?:(?P<experts>\d{1,4})x)?(?P<number>\d{1,6}(?:\.\d{1,6})?)(?P<unit>[MBT])", re.I)
 _ACTIVE = re.compile(r"A(\d+(?:\.\d+)?)([MB])", re.I)
@@ -85,8 +89,18 @@ class NameFacts:
 
     def document(self) -> dict[str, Any]:
         """Plain data with what the name says, and ``said``; empty where it says nothing."""
-        keys = ("what", "base", "size_label", "parameters", "finetune", "version", "context", "quantization", "epoch",
-                "step")
+        keys = (
+            "what",
+            "base",
+            "size_label",
+            "parameters",
+            "finetune",
+            "version",
+            "context",
+            "quantization",
+            "epoch",
+            "step",
+        )
         found = {k: getattr(self, k) for k in keys if getattr(self, k) is not None}
         if self.explanation and self.explanation.bits_per_weight:
             found["bits_per_weight"] = self.explanation.bits_per_weight

@@ -110,11 +110,13 @@ def _table() -> dict[str, Quantization]:
     for label in _SIMPLE:
         base = label.lower()
         extra = "output in q6_k or q8_0" if label in ("Q4_0", "Q4_1", "Q5_0", "Q5_1") else ""
-        made[label] = Quantization(label, "recipe", base, BLOCKS[base].bits_per_weight,
-                                   made[base].sentence + (f"; {extra}" if extra else ""))
+        made[label] = Quantization(
+            label, "recipe", base, BLOCKS[base].bits_per_weight, made[base].sentence + (f"; {extra}" if extra else "")
+        )
     for label, (base, more) in _RECIPES.items():
-        made[label] = Quantization(label, "recipe", base, BLOCKS[base].bits_per_weight,
-                                   f"a mix: {base} ({made[base].sentence}); {more}")
+        made[label] = Quantization(
+            label, "recipe", base, BLOCKS[base].bits_per_weight, f"a mix: {base} ({made[base].sentence}); {more}"
+        )
     for label, name in _PLAIN.items():
         bits = DTYPES[name].bits
         made[label] = Quantization(label, "plain", name, bits, f"{bits}-bit floats, not quantized")

@@ -78,13 +78,31 @@ class InspectReport:
 
 
 def examine(
-    model: Model, path: str, title: str, why: str, parts: Iterable[Part], training: Mapping[str, Any],
-    name: Mapping[str, Any], notes: Iterable[Note] = (), *, collapse: bool = True,
+    model: Model,
+    path: str,
+    title: str,
+    why: str,
+    parts: Iterable[Part],
+    training: Mapping[str, Any],
+    name: Mapping[str, Any],
+    notes: Iterable[Note] = (),
+    *,
+    collapse: bool = True,
 ) -> InspectReport:
     """The report on ``model``; what passes and the file's name know is handed in."""
     return InspectReport(
-        path, model, title, why, type_totals(model.tensors), tuple(ties(model.tensors)), tuple(parts), training,
-        *_objects(model.tree), (*model.notes, *notes), name, build(model.tensors, collapse=collapse),
+        path,
+        model,
+        title,
+        why,
+        type_totals(model.tensors),
+        tuple(ties(model.tensors)),
+        tuple(parts),
+        training,
+        *_objects(model.tree),
+        (*model.notes, *notes),
+        name,
+        build(model.tensors, collapse=collapse),
     )
 
 
@@ -128,8 +146,12 @@ def plain(value: Any) -> Any:
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": tensor.name, "type": tensor.type_name, "shape": list(tensor.shape),
-                           "bytes": tensor.nbytes}
+    row: dict[str, Any] = {
+        "name": tensor.name,
+        "type": tensor.type_name,
+        "shape": list(tensor.shape),
+        "bytes": tensor.nbytes,
+    }
     data = tensor.data
     if isinstance(data, Stored) and data.extents:
         row |= {"file": data.extents[0].file, "offset": data.extents[0].offset}

@@ -33,8 +33,12 @@ class Branch:
     loose: int = 0  # the same without shapes and types
 
     def document(self) -> dict[str, object]:
-        out: dict[str, object] = {"label": self.label, "tensors": self.tensors, "parameters": self.parameters,
-                                  "bytes": self.nbytes}
+        out: dict[str, object] = {
+            "label": self.label,
+            "tensors": self.tensors,
+            "parameters": self.parameters,
+            "bytes": self.nbytes,
+        }
         if self.repeats > 1:
             out["repeats"] = self.repeats
         if self.type is not None:
@@ -88,8 +92,18 @@ def _branch(label: str, trie: dict[str, object], numbers: dict[object, int], col
 
 def _leaf(label: str, tensor: Tensor, numbers: dict[object, int]) -> Branch:
     kind = tensor.type_name
-    return Branch(label, [], 1, 1, tensor.numel, tensor.nbytes, kind, tensor.shape,
-                  exact=_number(numbers, (kind, tensor.shape)), loose=_number(numbers, "tensor"))
+    return Branch(
+        label,
+        [],
+        1,
+        1,
+        tensor.numel,
+        tensor.nbytes,
+        kind,
+        tensor.shape,
+        exact=_number(numbers, (kind, tensor.shape)),
+        loose=_number(numbers, "tensor"),
+    )
 
 
 def _number(numbers: dict[object, int], key: object) -> int:
@@ -196,7 +210,7 @@ def _braces(labels: list[str]) -> str | None:
     heads = [label.partition(".")[0] for label in labels]
     tail = labels[0].partition(".")[2]
     before = _common(heads)
-    after = _common([h[len(before):][::-1] for h in heads])[::-1]
+    after = _common([h[len(before) :][::-1] for h in heads])[::-1]
     middles = [h[len(before) : len(h) - len(after)] for h in heads]
     made = f"{before}{{{','.join(middles)}}}{after}" + (f".{tail}" if tail else "")
     return made if len(made) <= _LABEL else None
@@ -209,6 +223,6 @@ def _common(words: list[str]) -> str:
         if len(set(letters)) > 1:
             break
         size += 1
-    while 0 < size and words[0][size - 1] not in "_-":
+    while size > 0 and words[0][size - 1] not in "_-":
         size -= 1
     return words[0][:size]
