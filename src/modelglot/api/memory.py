@@ -7,7 +7,7 @@ from typing import Any
 
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import plain_encoding
-from modelglot.core.errors import DamagedFileError, UnsupportedError
+from modelglot.core.errors import DamagedFileError, UnsupportedError, located
 from modelglot.core.tensor import Extent, Inline, Stored, Tensor, is_contiguous, span
 from modelglot.core.tree import Node, TensorRef
 
@@ -80,7 +80,8 @@ class _Collector:
             raise UnsupportedError("two arrays would have this name", tensor=name)
         module = type(value).__module__.split(".")[0]
         is_torch = module == "torch" or (hasattr(value, "untyped_storage") and hasattr(value, "stride"))
-        self.tensors[name] = self._torch(value, name) if is_torch else self._numpy(value, name)
+        with located(tensor=name):
+            self.tensors[name] = self._torch(value, name) if is_torch else self._numpy(value, name)
         return TensorRef(name)
 
     def _torch(self, value: Any, name: str) -> Tensor:

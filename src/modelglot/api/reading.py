@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from modelglot.containers.side_files import side_files
+from modelglot.containers.side_files import is_weights, side_files
 from modelglot.core.collector import paused
-from modelglot.core.errors import CannotOpenError, DamagedFileError, InvalidFileError, located
+from modelglot.core.errors import CannotOpenError, DamagedFileError, InvalidFileError, located, printable
 from modelglot.core.format import Format, Match
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
+from modelglot.core.notes import Note
 from modelglot.formats import registry
 from modelglot.formats.not_a_model import explain
 from modelglot.passes.text_metadata import from_text, unwrap_blocks
@@ -33,6 +34,18 @@ def detect(path: str) -> tuple[Format, Match]:
     return registry.detect(FileProbe(path))
 
 
+def _with_surroundings(files: LocalFiles, model: Model) -> Model:
+    """The other files of the folder: carried along, or named where they are weights of another kind."""
+    sides = (*model.sides, *side_files(files, model))
+    read = {ref.name for ref in files.refs()}
+    others = [n for n in files.names() if is_weights(n) and n not in read and "/" not in n]
+    notes = model.notes
+    if others:
+        names = ", ".join(printable(n, code=True) for n in others[:6]) + (" ..." if len(others) > 6 else "")
+        notes = (*notes, Note("other-weights", f"the folder also holds {names}, not read and not carried along"))
+    return replace(model, sides=sides, files=files.refs(), notes=notes)
+
+
 def _explained(format: Format, files: LocalFiles, limits: Limits) -> Model:
     """Read; where that fails because a file of the folder is no model (a pointer, a web page), say that instead."""
     try:
@@ -53,8 +66,7 @@ def read_as(format: Format, path: str, limits: Limits) -> Model:
         with paused():
             model = _explained(format, files, limits)
         if os.path.isdir(path) or path.endswith(".index.json"):
-            model = replace(model, sides=(*model.sides, *side_files(files, model)))
-            model = replace(model, files=files.refs())
+            model = _with_surroundings(files, model)
     finally:
         files.close()
     return unwrap_blocks(replace(model, metadata=from_text(model.metadata)))

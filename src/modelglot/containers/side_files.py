@@ -43,11 +43,16 @@ def side_files(files: FileSet, model: Model) -> list[SideFile]:
     read = {ref.name for ref in model.files}
     found = []
     for name in files.names():
-        if name in read or WEIGHTS.search(name) or _PART_OF_WORK.search(name):
+        if name in read or is_weights(name) or _PART_OF_WORK.search(name):
             continue
         size = files.open(name).size
         found.append(SideFile(name, Extent(files.index(name, "side"), 0, size), what_is(name)))
     return found
+
+
+def is_weights(name: str) -> bool:
+    """By its suffix a weight file of some format; `training_args.bin` and the like are not."""
+    return WEIGHTS.search(name) is not None and name.rsplit("/", 1)[-1] not in _WHAT
 
 
 def what_is(name: str) -> str:

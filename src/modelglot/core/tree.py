@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from modelglot.core.errors import LimitError
+from modelglot.core.errors import LimitError, printable
+from modelglot.core.notes import Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +125,16 @@ def key_text(key: Any) -> str:
     if isinstance(key, Node):
         return "(" + ",".join(key_text(i) for i in key.items[:8] if not isinstance(i, (Node, tuple))) + ")"
     return str(key) if isinstance(key, (int, float, bool, type(None))) else repr(key)[:80]
+
+
+def plain_loss(tree: Any, *, stops: bool) -> list[Loss]:
+    """What a target without nesting cannot hold of a tree: everything that is no tensor."""
+    names = [
+        path_name(path)
+        for path, value in walk(tree)
+        if path and not isinstance(value, TensorRef) and not (isinstance(value, Node) and value.items)
+    ]
+    if tree is None or not names:
+        return []
+    more = f" and {len(names) - 8:,} more" if len(names) > 8 else ""
+    return [Loss("training-state", ", ".join(printable(n) for n in names[:8]) + more, stops=stops)]

@@ -15,6 +15,7 @@ from modelglot.core.layout import Layout, Options, OutFile
 from modelglot.core.model import FileRef, Model, SideFile
 from modelglot.core.notes import Loss, Note
 from modelglot.core.tensor import Derived, Inline, Missing, Stored, Tensor
+from modelglot.core.tree import plain_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ def plan(
 
 def _plan(model: Model, target: Format, options: Options, allow: Iterable[str], route: Iterable[str]) -> Plan:
     losses = [*missing(model), *_unholdable(model, target), *target.losses(model)]
+    if "tree" not in target.info.can:
+        losses += plain_loss(model.tree, stops=True)
     losses = list(dict.fromkeys(losses))
     refused = [x for x in losses if x.stops and x.kind not in allow and "all" not in allow]
     if refused:

@@ -26,12 +26,14 @@ from modelglot.core.tensor import Extent, Stored, Tensor
 
 INDEX = "model.safetensors.index.json"
 SUFFIX = ".safetensors"
+# In the order in which the reference writer lays them out: widest first, so that every tensor is aligned.
 _NAMES = {
-    "f64": "F64", "f32": "F32", "f16": "F16", "bf16": "BF16", "i64": "I64", "i32": "I32", "i16": "I16", "i8": "I8",
-    "u64": "U64", "u32": "U32", "u16": "U16", "u8": "U8", "bool": "BOOL", "c64": "C64", "f8_e4m3": "F8_E4M3",
-    "f8_e5m2": "F8_E5M2", "f8_e4m3fnuz": "F8_E4M3FNUZ", "f8_e5m2fnuz": "F8_E5M2FNUZ", "f8_e8m0": "F8_E8M0",
-    "f6_e2m3": "F6_E2M3", "f6_e3m2": "F6_E3M2", "f4_e2m1": "F4",
+    "u64": "U64", "i64": "I64", "f64": "F64", "c64": "C64", "f32": "F32", "u32": "U32", "i32": "I32", "bf16": "BF16",
+    "f16": "F16", "u16": "U16", "i16": "I16", "f8_e5m2fnuz": "F8_E5M2FNUZ", "f8_e4m3fnuz": "F8_E4M3FNUZ",
+    "f8_e8m0": "F8_E8M0", "f8_e4m3": "F8_E4M3", "f8_e5m2": "F8_E5M2", "i8": "I8", "u8": "U8", "f6_e3m2": "F6_E3M2",
+    "f6_e2m3": "F6_E2M3", "f4_e2m1": "F4", "bool": "BOOL",
 }  # fmt: skip
+_RANK = {name: rank for rank, name in enumerate(_NAMES)}
 _DTYPES = {stored: DTYPES[ours] for ours, stored in _NAMES.items()}
 
 
@@ -97,7 +99,8 @@ class Safetensors:
                     f"{source.size - end:,} bytes follow the last tensor", offset=end,
                     hint="something was appended to the file; other readers refuse it as well")
         ordered = sorted(tensors.values(), key=lambda t: (_offset(t), t.nbytes))
-        return Model(self.info.name, files.refs(), {t.name: t for t in ordered}, None, metadata)
+        dialect = "mlx" if metadata.get("format") == "mlx" else None
+        return Model(self.info.name, files.refs(), {t.name: t for t in ordered}, dialect, metadata)
 
     def losses(self, model: Model) -> Iterable[Loss]:
         for group in ties(model.tensors):
@@ -122,8 +125,8 @@ class Safetensors:
         return Layout(tuple(outputs))
 
     def _file(self, name: str, model: Model, group: list[str]) -> OutFile:
-        """Widest elements first, then by name: every tensor is aligned to its element, as the reference writer does."""
-        order = sorted(group, key=lambda n: (-model.tensors[n].dtype.bits, n))
+        """By dtype, then by name, as the reference writer does: equal tensors and metadata give its very bytes."""
+        order = sorted(group, key=lambda n: (_RANK[model.tensors[n].dtype.name], n))
         header: dict[str, Any] = {}
         if len(model.metadata):
             header["__metadata__"] = dict(model.metadata)

@@ -11,7 +11,7 @@ from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.model import Model
 from modelglot.core.notes import Loss
 from modelglot.core.tensor import Tensor
-from modelglot.core.tree import Inert, Node, TensorRef, key_text, walk
+from modelglot.core.tree import Inert, Node, TensorRef, key_text, plain_loss, walk
 
 # Keys under which training code keeps each part, most usual first.
 _KEYS = {
@@ -108,7 +108,7 @@ def choose(model: Model, wanted: str | None) -> tuple[Model, list[Loss], str | N
     fitting = [c for c in parts if wanted in (c.role, c.path)] if wanted else [c for c in parts if c.role == "model"]
     if wanted is None and len(fitting) != 1:
         if len(parts) <= 1 or not fitting:
-            return model, [], None
+            return _flattened(model)
         raise _ambiguous(parts)
     if not fitting:
         have = ", ".join(f"`{c.path or c.role}`" for c in parts) or "none"
@@ -119,10 +119,15 @@ def choose(model: Model, wanted: str | None) -> tuple[Model, list[Loss], str | N
         raise _ambiguous(fitting)
     part = fitting[0]
     if not part.path and part.role == "model":
-        return model, [], None
+        return _flattened(model)
     kept = {n: _renamed(model.tensors[key], n) for n, key in part.names.items()}
     said = f"took `{part.path}` ({_count(part)}) as the {part.role}"
     return replace(model, tensors=kept, tree=None), list(_left(model, part, parts)), said
+
+
+def _flattened(model: Model) -> tuple[Model, list[Loss], None]:
+    """All tensors under their full names; plain values between them are left out, and said."""
+    return replace(model, tree=None), plain_loss(model.tree, stops=False), None
 
 
 def _count(part: Component) -> str:

@@ -10,6 +10,7 @@ from modelglot.core.tensor import Tensor
 
 _LOOSE_FROM = 5  # this many different shapes among numbered siblings are shown as one line, "various"
 _LABEL = 72
+_RANGE = 48
 _LEVELS = 60  # names nested deeper than this keep the rest of their dots in one label
 
 
@@ -200,9 +201,10 @@ def _ranges(numbers: Iterable[int]) -> str:
         else:
             runs.append([n, n])
     shown = [f"{a}" if a == b else f"{a}..{b}" if b > a + 1 else f"{a},{b}" for a, b in runs]
-    if len(shown) > 8:
-        shown = [*shown[:7], f"... {len(shown) - 7} more"]
-    return "{" + ",".join(shown) + "}"
+    text = ",".join(shown)
+    if len(text) > _RANGE:
+        text = f"{runs[0][0]}..{runs[-1][1]}: {sum(b - a + 1 for a, b in runs)} of them"
+    return "{" + text + "}"
 
 
 def _braces(labels: list[str]) -> str | None:
