@@ -116,11 +116,11 @@ def make_plan(
     if casts:
         model = cast(model, casts)
         route.append("cast to " + ", ".join(n if g == "*" else f"{n} ({g})" for g, n in casts))
-    made = _plan(model, place, allow_loss, route, extra)
+    made = plan_model(model, place, allow_loss, route, extra)
     return made, place
 
 
-def _plan(model: Model, place: Target, allow: Iterable[str], route: list[str], extra: Iterable[Loss]) -> Plan:
+def plan_model(model: Model, place: Target, allow: Iterable[str], route: list[str], extra: Iterable[Loss]) -> Plan:
     """Fit the model to what the target can hold, then lay it out."""
     text = "text-metadata" in place.format.info.can
     framework = registry.get(model.format).info.framework if model.files else None
@@ -176,7 +176,7 @@ def finish(
 
 def run(model: Model, place: Target, *, force: bool, allow: Iterable[str], sources: Pool) -> Receipt:
     """Write a model whose bytes come from ``sources``."""
-    return finish(_plan(model, place, allow, ["read memory"], ()), place, force=force, sources=sources)
+    return finish(plan_model(model, place, allow, ["read memory"], ()), place, force=force, sources=sources)
 
 
 def _reader(format: Format, made: Plan) -> Callable[[str, list[str]], dict[str, str]]:

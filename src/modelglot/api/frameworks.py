@@ -56,6 +56,20 @@ def to_torch(tensor: Tensor, data: bytearray) -> Any:
     return torch.frombuffer(data, dtype=dtype).reshape(tensor.shape)
 
 
+def _to_jax(tensor: Tensor, array: np.ndarray[Any, Any]) -> Any:
+    """jax narrows 64-bit numbers unless told otherwise; where that would change a value, say so instead."""
+    made = extra("jax.numpy", "jax").asarray(array)
+    if made.dtype != array.dtype:
+        back = made.__array__().astype(array.dtype)
+        if not ((back == array) | (array != array)).all():
+            raise UnsupportedError(
+                f"jax would narrow `{array.dtype}` to `{made.dtype}` and change values",
+                tensor=tensor.name,
+                hint='`jax.config.update("jax_enable_x64", True)` keeps 64 bits',
+            )
+    return made
+
+
 def convert_to(framework: str, tensor: Tensor, data: bytearray) -> Any:
     """One of `FRAMEWORKS`. Raises UnsupportedError for another name."""
     if framework == "torch":
@@ -63,7 +77,7 @@ def convert_to(framework: str, tensor: Tensor, data: bytearray) -> Any:
     if framework == "numpy":
         return to_numpy(tensor, data)
     if framework == "jax":
-        return extra("jax.numpy", "jax").asarray(to_numpy(tensor, data))
+        return _to_jax(tensor, to_numpy(tensor, data))
     if framework == "tensorflow":
         return extra("tensorflow", "tensorflow").convert_to_tensor(to_numpy(tensor, data))
     raise UnsupportedError(f"no framework `{framework}`", hint="one of " + ", ".join(FRAMEWORKS))

@@ -15,6 +15,7 @@ from modelglot.core.errors import ModelFileError
 _VERBS = {
     "inspect": "modelglot.cli.inspecting",
     "convert": "modelglot.cli.converting",
+    "quantize": "modelglot.cli.quantizing",
     "diff": "modelglot.cli.comparing",
     "digest": "modelglot.cli.comparing",
     "formats": "modelglot.cli.listing",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from math import prod
 
-from modelglot.core.encoding import Blocks, Opaque
+from modelglot.core.encoding import Blocks, Opaque, nbytes
 from modelglot.core.errors import DamagedFileError, UnsupportedError, located
 from modelglot.core.format import Source
 from modelglot.core.tensor import Derived, Extent, Inline, Missing, Stored, Tensor, span
@@ -163,10 +163,37 @@ def _storage(tensor: Tensor, data: Stored, source: Open, length: int) -> bytearr
 
 
 def _derived(tensor: Tensor, data: Derived, source: Open, size: int) -> Iterator[Chunk]:
-    """Element-wise kernels: a chunk of n input elements gives a chunk of n output elements."""
+    """A chunk of whole rows goes in, the same rows come out; single elements where nothing is in blocks."""
     from modelglot.kernels.registry import kernel
 
     run, (operand,) = kernel(data.kernel), data.inputs
     before, after = operand.nbytes, tensor.nbytes
-    for at, piece in chunks(operand, source, size // 2):
+    blocks = isinstance(tensor.encoding, Blocks) or isinstance(operand.encoding, Blocks)
+    if not blocks:
+        for at, piece in chunks(operand, source, size // 2):
+            yield at * after // before, run(piece, data.params)
+        return
+    for at, piece in _rows(operand, source, size // 4):
         yield at * after // before, run(piece, data.params)
+
+
+def _rows(tensor: Tensor, source: Open, size: int) -> Iterator[Chunk]:
+    """Like `chunks`, in whole rows of the last axis: kernels on blocks cannot start in the middle of one."""
+    row = nbytes(tensor.dtype, tensor.encoding, tensor.shape[-1:])
+    if not in_order(tensor):
+        whole = read(tensor, source)
+        step = max(row, size // row * row)
+        yield from ((at, memoryview(whole)[at : at + step]) for at in range(0, len(whole), step))
+        return
+    held, start = bytearray(), 0
+    for _, piece in chunks(tensor, source, max(row, size // row * row)):
+        if not held and len(piece) % row == 0:
+            yield start, piece
+            start += len(piece)
+            continue
+        held += piece
+        full = len(held) // row * row
+        if full:
+            yield start, bytes(held[:full])
+            start += full
+            del held[:full]

@@ -7,11 +7,13 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from modelglot.core.dtype import DTYPES
-from modelglot.core.encoding import PLAIN, Plain
+from modelglot.core.encoding import Blocks, Plain
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.model import Model
-from modelglot.core.tensor import Derived, Missing, Tensor
+from modelglot.core.tensor import Missing, Tensor
+from modelglot.passes.quantize import as_dtype, dequantize
 
+DECODED = ("f32", "f16", "bf16")  # what blocks decode to in one step
 Rule = tuple[str, str]  # (glob, dtype name)
 
 
@@ -31,8 +33,7 @@ def parse_rules(texts: Iterable[str]) -> list[Rule]:
 def cast(model: Model, rules: Iterable[Rule]) -> Model:
     """The first rule whose glob fits decides, so specific globs come before ``*``.
 
-    Integer, bool and complex tensors stay as they are. Quantized blocks raise UnsupportedError: they are decoded by
-    another pass.
+    Quantized blocks are decoded. Integer, bool and complex tensors stay as they are.
     """
     ordered = sorted(rules, key=lambda r: r[0] == "*")
     if not ordered:
@@ -44,13 +45,9 @@ def _cast(tensor: Tensor, rules: list[Rule]) -> Tensor:
     goal = next((DTYPES[name] for glob, name in rules if fnmatchcase(tensor.name, glob)), None)
     if goal is None or isinstance(tensor.data, Missing):
         return tensor
-    if not isinstance(tensor.encoding, Plain):
-        raise UnsupportedError(
-            f"`{tensor.type_name}` cannot be turned into `{goal}` by this version",
-            tensor=tensor.name,
-            hint="leave out `--dtype` to keep the stored blocks",
-        )
-    if tensor.dtype.kind != "float" or tensor.dtype is goal:
+    if isinstance(tensor.encoding, Blocks):
+        made = dequantize(tensor, goal.name if goal.name in DECODED else "f32")
+        return as_dtype(made, goal.name)
+    if not isinstance(tensor.encoding, Plain) or tensor.dtype.kind != "float" or tensor.dtype is goal:
         return tensor
-    params = {"from": tensor.dtype.name, "to": goal.name}
-    return replace(tensor, dtype=goal, encoding=PLAIN, data=Derived("cast", (tensor,), params))
+    return as_dtype(tensor, goal.name)

@@ -10,7 +10,7 @@ from modelglot.core.errors import printable
 from modelglot.core.model import Model
 from modelglot.core.notes import Note
 from modelglot.core.tree import Node
-from modelglot.features.inspect.file_types import file_type_name
+from modelglot.passes.recipes.file_types import file_type_name
 from modelglot.features.inspect.quantizations import QUANTIZATIONS
 
 if TYPE_CHECKING:
