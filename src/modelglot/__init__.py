@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "convert", "diff", "digest", "inspect", "load", "open", "save"]
+__all__ = [
+    "__version__", "compare", "convert", "diff", "digest", "inspect", "load", "open", "quantize", "save", "stats",
+]  # fmt: skip
 
 if TYPE_CHECKING:
-    from modelglot.api import convert, diff, digest, inspect, load, open, save
+    from modelglot.api import compare, convert, diff, digest, inspect, load, open, quantize, save, stats
 
 
 def __getattr__(name: str) -> Any:

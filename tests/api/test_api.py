@@ -117,7 +117,13 @@ def test_ties_become_copies_in_safetensors_and_that_is_said(net: Net, tmp_path: 
 
 def test_numpy_views_are_saved_as_they_look(tmp_path: Path) -> None:
     base = np.arange(24, dtype=np.int32).reshape(4, 6)
-    state = {"t": base.T, "step": base[::2, ::3], "big": base.astype(">i4"), "flip": base[::-1], "scalar": np.float16(2)}
+    state = {
+        "t": base.T,
+        "step": base[::2, ::3],
+        "big": base.astype(">i4"),
+        "flip": base[::-1],
+        "scalar": np.float16(2),
+    }
     mg.save(state, tmp_path / "a.safetensors")
     loaded = mg.load(tmp_path / "a.safetensors")
     for name, array in state.items():

@@ -10,13 +10,19 @@ if TYPE_CHECKING:
     from modelglot.api.converting import convert, make_plan
     from modelglot.api.inspecting import inspect
     from modelglot.api.loading import load
+    from modelglot.api.measuring import compare, stats
     from modelglot.api.opening import OpenModel, TensorHandle, open
+    from modelglot.api.quantizing import make_quantize_plan, quantize
     from modelglot.api.saving import save
 
-__all__ = ["OpenModel", "TensorHandle", "convert", "diff", "digest", "inspect", "load", "make_plan", "open", "save"]
+__all__ = [
+    "OpenModel", "TensorHandle", "compare", "convert", "diff", "digest", "inspect", "load", "make_plan",
+    "make_quantize_plan", "open", "quantize", "save", "stats",
+]  # fmt: skip
 
 _WHERE = {
     "OpenModel": "opening", "TensorHandle": "opening", "convert": "converting", "diff": "comparing",
+    "compare": "measuring", "stats": "measuring", "quantize": "quantizing", "make_quantize_plan": "quantizing",
     "digest": "comparing", "inspect": "inspecting", "load": "loading", "make_plan": "converting", "open": "opening",
     "save": "saving",
 }  # fmt: skip

@@ -17,6 +17,8 @@ _VERBS = {
     "convert": "modelglot.cli.converting",
     "quantize": "modelglot.cli.quantizing",
     "diff": "modelglot.cli.comparing",
+    "compare": "modelglot.cli.measuring",
+    "stats": "modelglot.cli.measuring",
     "digest": "modelglot.cli.comparing",
     "formats": "modelglot.cli.listing",
 }

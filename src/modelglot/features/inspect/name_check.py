@@ -10,8 +10,8 @@ from modelglot.core.errors import printable
 from modelglot.core.model import Model
 from modelglot.core.notes import Note
 from modelglot.core.tree import Node
-from modelglot.passes.recipes.file_types import file_type_name
 from modelglot.features.inspect.quantizations import QUANTIZATIONS
+from modelglot.passes.recipes.file_types import file_type_name
 
 if TYPE_CHECKING:
     from modelglot.features.inspect.names import NameFacts

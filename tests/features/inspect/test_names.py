@@ -12,9 +12,9 @@ from modelglot.core.model import FileRef, Model
 from modelglot.core.notes import Note
 from modelglot.core.tensor import Missing, Tensor
 from modelglot.core.tree import Node
-from modelglot.features.inspect.file_types import FILE_TYPES, GUESSED, file_type_name
 from modelglot.features.inspect.names import check_name, parse_name
 from modelglot.features.inspect.quantizations import QUANTIZATIONS
+from modelglot.passes.recipes.file_types import FILE_TYPES, GUESSED, file_type_name
 
 ROWS = {
     "qwen2.5-coder-7b-instruct-q6_k.gguf": {

@@ -1,0 +1,1 @@
+"""What the values of each tensor are like, in one pass."""
