@@ -1,0 +1,40 @@
+"""The kernel ``dequantize``: GGML blocks to floats, equal to ggml's `dequantize_row_*` bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from modelglot.core.encoding import BLOCKS
+from modelglot.core.errors import InvalidFileError, UnsupportedError
+from modelglot.kernels.native import KINDS, library
+
+
+def dequantize(data: Any, params: Mapping[str, Any]) -> bytes | memoryview:
+    """Blocks of ``params['from']`` as little-endian ``params['to']`` (default f32, or f16, bf16: rounded to nearest)."""
+    name, to = str(params["from"]), str(params.get("to", "f32"))
+    if name not in BLOCKS:
+        raise UnsupportedError(f"no blocks called `{name}`")
+    if to not in KINDS:
+        raise UnsupportedError(f"cannot dequantize to `{to}`", hint="f32, f16 and bf16 can be had")
+    block = BLOCKS[name]
+    raw = np.frombuffer(data, np.uint8)
+    if raw.size % block.bytes:
+        raise InvalidFileError(f"{raw.size:,} bytes are no whole number of `{name}` blocks of {block.bytes} bytes")
+    elements = raw.size // block.bytes * block.elements
+    native = library()
+    run = native.dequantizer(name) if native is not None else None
+    if run is not None:
+        out = np.empty(elements * (4 if to == "f32" else 2), np.uint8)
+        run(raw.ctypes.data, out.ctypes.data, KINDS[to], elements)
+        return memoryview(out)
+    from modelglot.kernels.reference.dequantize import dequantize_blocks
+
+    values = dequantize_blocks(name, raw.reshape(-1, block.bytes)).reshape(-1)
+    if to == "f32":
+        return memoryview(values.view(np.uint8))
+    from modelglot.kernels.cast import cast
+
+    return cast(values.view(np.uint8), {"from": "f32", "to": to})

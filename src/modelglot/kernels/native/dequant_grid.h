@@ -1,0 +1,98 @@
+// Blocks whose elements are points of a grid: IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S.
+#pragma once
+#include "dequant.h"
+
+// The grids, a byte an element (signed for IQ1), and the 128 sign patterns with even parity; given once by Python.
+struct Grids {
+    const uint8_t *iq2_xxs, *iq2_xs, *iq2_s, *iq3_xxs, *iq3_s;
+    const int8_t* iq1_s;
+    const uint8_t* signs;
+};
+static Grids grids;
+
+struct SignBits {  // 8 sign bits of floats for a byte of signs
+    uint32_t of[256][8];
+    constexpr SignBits() : of() {
+        for (int b = 0; b < 256; ++b)
+            for (int i = 0; i < 8; ++i) of[b][i] = (uint32_t)(b >> i & 1) << 31;
+    }
+};
+static constexpr SignBits SIGN_BITS;
+
+INLINE void signed_eight(const uint8_t* grid, float d, int signs, float* x) {
+    EACH(8) x[i] = float_of_bits(bits_of(d * (float)grid[i]) ^ SIGN_BITS.of[signs][i]);
+}
+INLINE void signed_two_fours(const uint8_t* a, const uint8_t* b, float d, int signs, float* x) {
+    uint8_t both[8];
+    memcpy(both, a, 4);
+    memcpy(both + 4, b, 4);
+    signed_eight(both, d, signs, x);
+}
+
+INLINE void dequantize_iq2_xxs(const uint8_t* q, float* x) {
+    const float d = get_half(q);
+    for (int j = 0; j < 8; ++j) {
+        const uint8_t* at = q + 2 + 8 * j;
+        const uint32_t word = get_u32(at + 4);
+        const float dl = d * (0.5f + (float)(word >> 28)) * 0.25f;
+        for (int k = 0; k < 4; ++k, x += 8)
+            signed_eight(grids.iq2_xxs + 8 * at[k], dl, grids.signs[word >> 7 * k & 127], x);
+    }
+}
+INLINE void dequantize_iq2_xs(const uint8_t* q, float* x) {
+    const float d = get_half(q);
+    for (int j = 0; j < 32; ++j, x += 8) {
+        const uint16_t word = get_u16(q + 2 + 2 * j);
+        const int scale = q[66 + j / 4] >> 4 * (j / 2 % 2) & 15;
+        signed_eight(grids.iq2_xs + 8 * (word & 511), d * (0.5f + (float)scale) * 0.25f, grids.signs[word >> 9], x);
+    }
+}
+INLINE void dequantize_iq2_s(const uint8_t* q, float* x) {
+    const float d = get_half(q);
+    for (int j = 0; j < 32; ++j, x += 8) {
+        const int scale = q[74 + j / 4] >> 4 * (j / 2 % 2) & 15;
+        const int index = q[2 + j] | (q[66 + j / 4] >> 2 * (j % 4) & 3) << 8;
+        signed_eight(grids.iq2_s + 8 * index, d * (0.5f + (float)scale) * 0.25f, q[34 + j], x);
+    }
+}
+INLINE void dequantize_iq3_xxs(const uint8_t* q, float* x) {
+    const float d = get_half(q);
+    for (int j = 0; j < 8; ++j) {
+        const uint32_t word = get_u32(q + 66 + 4 * j);
+        const float dl = d * (0.5f + (float)(word >> 28)) * 0.5f;
+        for (int k = 0; k < 4; ++k, x += 8) {
+            const uint8_t* at = q + 2 + 8 * j + 2 * k;
+            signed_two_fours(grids.iq3_xxs + 4 * at[0], grids.iq3_xxs + 4 * at[1], dl, grids.signs[word >> 7 * k & 127], x);
+        }
+    }
+}
+INLINE void dequantize_iq3_s(const uint8_t* q, float* x) {
+    const float d = get_half(q);
+    for (int j = 0; j < 32; ++j, x += 8) {
+        const int scale = q[106 + j / 8] >> 4 * (j / 4 % 2) & 15, high = q[66 + j / 4] >> 2 * (j % 4);
+        const int a = q[2 + 2 * j] | (high & 1) << 8, b = q[3 + 2 * j] | (high & 2) << 7;
+        signed_two_fours(grids.iq3_s + 4 * a, grids.iq3_s + 4 * b, d * (float)(1 + 2 * scale), q[74 + j], x);
+    }
+}
+INLINE void dequantize_iq1_s(const uint8_t* q, float* x) {
+    const float d = get_half(q);
+    for (int j = 0; j < 8; ++j) {
+        const int high = get_u16(q + 34 + 2 * j);
+        const float dl = d * (float)(2 * (high >> 12 & 7) + 1), delta = high & 0x8000 ? -0.125f : 0.125f;
+        for (int k = 0; k < 4; ++k, x += 8) {
+            const int8_t* grid = grids.iq1_s + 8 * (q[2 + 4 * j + k] | (high >> 3 * k & 7) << 8);
+            EACH(8) x[i] = dl * ((float)grid[i] + delta);
+        }
+    }
+}
+INLINE void dequantize_iq1_m(const uint8_t* q, float* x) {
+    const uint8_t* s = q + 48;
+    const float d = float_of_half((uint16_t)(get_u16(s) >> 12 | (get_u16(s + 2) >> 8 & 0xf0) | (get_u16(s + 4) >> 4 & 0xf00)
+                                             | (get_u16(s + 6) & 0xf000)));
+    for (int j = 0; j < 32; ++j, x += 8) {
+        const int high = q[32 + j / 2] >> 4 * (j % 2), scale = get_u16(s + j / 8 * 2) >> 3 * (j / 2 % 4) & 7;
+        const float dl = d * (float)(2 * scale + 1), delta = high & 8 ? -0.125f : 0.125f;
+        const int8_t* grid = grids.iq1_s + 8 * (q[j] | (high & 7) << 8);
+        EACH(8) x[i] = dl * ((float)grid[i] + delta);
+    }
+}
