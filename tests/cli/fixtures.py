@@ -35,7 +35,7 @@ def make(folder: Path) -> None:
     }  # fmt: skip
     mg.save(checkpoint, folder / "epoch=3-step=1000.ckpt")
     mg.save(state, str(folder / "hf") + "/", to="torch-zip", max_shard_size=1500)
-    (folder / "hf" / "config.json").write_text('{"model_type": "toy"}')
+    (folder / "hf" / "config.json").write_text('{"model_type": "toy", "auto_map": {"AutoModel": "modeling_toy.Toy"}}')
     (folder / "hf" / "modeling_toy.py").write_text("raise SystemExit('never run')")
     (folder / "cut.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-100])
     (folder / "empty.bin").write_bytes(b"")

@@ -19,8 +19,16 @@ def arrays() -> dict[str, np.ndarray]:
     odd = normal.copy()
     odd[0, :4] = [np.nan, np.inf, -np.inf, 0]
     odd[1, 0] = 4096
-    return {"normal": normal, "odd": odd, "half": normal.astype(np.float16), "turned": normal.T,
-            "ints": np.arange(-5, 20), "flags": normal > 0, "empty": np.zeros((0, 3), np.float32), "zeros": np.zeros(10, np.float64)}  # fmt: skip
+    return {
+        "normal": normal,
+        "odd": odd,
+        "half": normal.astype(np.float16),
+        "turned": normal.T,
+        "ints": np.arange(-5, 20),
+        "flags": normal > 0,
+        "empty": np.zeros((0, 3), np.float32),
+        "zeros": np.zeros(10, np.float64),
+    }
 
 
 @pytest.mark.parametrize("chunk", [256, 1 << 22])

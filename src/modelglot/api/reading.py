@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from modelglot.containers.side_files import is_weights, side_files
+from modelglot.containers.side_files import code_notes, is_weights, side_files
 from modelglot.core.collector import paused
 from modelglot.core.errors import CannotOpenError, DamagedFileError, InvalidFileError, located, printable
 from modelglot.core.format import Format, Match
@@ -34,7 +34,7 @@ def detect(path: str) -> tuple[Format, Match]:
     return registry.detect(FileProbe(path))
 
 
-def _with_surroundings(files: LocalFiles, model: Model) -> Model:
+def _with_surroundings(files: LocalFiles, model: Model, limits: Limits) -> Model:
     """The other files of the folder: carried along, or named where they are weights of another kind."""
     sides = (*model.sides, *side_files(files, model))
     read = {ref.name for ref in files.refs()}
@@ -43,7 +43,7 @@ def _with_surroundings(files: LocalFiles, model: Model) -> Model:
     if others:
         names = ", ".join(printable(n, code=True) for n in others[:6]) + (" ..." if len(others) > 6 else "")
         notes = (*notes, Note("other-weights", f"the folder also holds {names}, not read and not carried along"))
-    return replace(model, sides=sides, files=files.refs(), notes=notes)
+    return replace(model, sides=sides, files=files.refs(), notes=(*notes, *code_notes(files, limits)))
 
 
 def _explained(format: Format, files: LocalFiles, limits: Limits) -> Model:
@@ -66,7 +66,7 @@ def read_as(format: Format, path: str, limits: Limits) -> Model:
         with paused():
             model = _explained(format, files, limits)
         if os.path.isdir(path) or path.endswith(".index.json"):
-            model = _with_surroundings(files, model)
+            model = _with_surroundings(files, model, limits)
     finally:
         files.close()
     return unwrap_blocks(replace(model, metadata=from_text(model.metadata)))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
+from modelglot.containers import strict_json
+from modelglot.core.errors import ModelFileError, printable
 from modelglot.core.format import FileSet
+from modelglot.core.limits import Limits
 from modelglot.core.model import Model, SideFile
+from modelglot.core.notes import Note
 from modelglot.core.tensor import Extent
 
 _WHAT = {
@@ -48,6 +52,25 @@ def side_files(files: FileSet, model: Model) -> list[SideFile]:
         size = files.open(name).size
         found.append(SideFile(name, Extent(files.index(name, "side"), 0, size), what_is(name)))
     return found
+
+
+def code_notes(files: FileSet, limits: Limits) -> list[Note]:
+    """A warning where ``config.json`` asks loaders to run code (``auto_map``), with the classes it names."""
+    if "config.json" not in files.names():
+        return []
+    source = files.open("config.json")
+    if source.size > limits.index:
+        return []
+    try:
+        config = strict_json.loads(source.pread(0, source.size), what="config.json")
+    except ModelFileError as error:
+        return [Note("bad-config", f"`config.json`: {error.what}", "warning")]
+    names = config.get("auto_map") if isinstance(config, dict) else None
+    if not isinstance(names, dict) or not names:
+        return []
+    shown = ", ".join(printable(str(v), code=True) for v in list(names.values())[:4])
+    text = f"`config.json` names code that loaders run with trust_remote_code: {shown}; modelglot never does"
+    return [Note("auto-map", text, "warning")]
 
 
 def is_weights(name: str) -> bool:

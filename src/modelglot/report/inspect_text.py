@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from modelglot.containers.side_files import what_is
 from modelglot.core.errors import printable
 from modelglot.features.inspect.report import InspectReport, short
 from modelglot.features.inspect.tree import Branch
@@ -93,13 +94,14 @@ def _metadata(report: InspectReport, whole: bool) -> Iterator[Line]:
 
 
 def _files(report: InspectReport) -> Iterator[Line]:
-    files = [f for f in report.model.files if f.role != "side"]
-    if len(files) < 2 and not report.model.sides:
+    sides = {s.name for s in report.model.sides}
+    files = [f for f in report.model.files if f.name not in sides]
+    if len(files) < 2 and not sides:
         return
     yield line("")
     yield line(("files", "bold"))
     for file in files[:40]:
-        yield line(f"  {printable(file.name)}  {size(file.size)}  ", ("weights", "dim"))
+        yield line(f"  {printable(file.name)}  {size(file.size)}  ", (what_is(file.name), "dim"))
     if len(files) > 40:
         yield line(f"  ... {len(files) - 40} more")
     for side in report.model.sides[:60]:

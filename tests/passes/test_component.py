@@ -1,0 +1,78 @@
+"""Which part of a checkpoint is the model, on the layouts that training code writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import modelglot as mg
+from modelglot.api.reading import read_model
+from modelglot.core.errors import UnsupportedError
+from modelglot.passes.component import choose, components
+
+W = {"a.weight": np.ones((2, 2), np.float32), "a.bias": np.zeros(2, np.float32)}
+OPTIMIZER = {"state": {0: {"exp_avg": np.zeros((2, 2), np.float32)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
+LAYOUTS = {
+    "flat": (W, ""),
+    "lightning": ({"epoch": 1, "state_dict": W, "optimizer_states": [OPTIMIZER], "lr_schedulers": []}, "state_dict"),
+    "by hand": ({"epoch": 1, "model_state_dict": W, "optimizer_state_dict": OPTIMIZER, "loss": 0.5}, "model_state_dict"),
+    "timm": ({"arch": "x", "state_dict": W, "state_dict_ema": W, "optimizer": OPTIMIZER}, "state_dict"),
+    "nested": ({"model": {"args": {"dim": 2}, "state_dict": W}, "optimizer": OPTIMIZER}, "model.state_dict"),
+    "one unusual key": ({"my_net": W, "optimizer": OPTIMIZER, "step": 3}, "my_net"),
+    "esrgan": ({"params": W, "params_ema": W}, "params"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a.ckpt"
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_model_is_found(name: str, path: Path) -> None:
+    state, where = LAYOUTS[name]
+    mg.save(state, path)
+    model, _, said = choose(read_model(str(path)), None)
+    assert list(model.tensors) == list(W)
+    assert (f"`{where}`" in (said or "")) == bool(where)
+    assert list(mg.load(path)) == list(W)
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("timm", "ema"), ("timm", "state_dict_ema"), ("esrgan", "params_ema")])
+def test_the_moving_average_can_be_asked_for(name: str, wanted: str, path: Path) -> None:
+    mg.save(LAYOUTS[name][0], path)
+    assert list(mg.load(path, component=wanted)) == list(W)
+
+
+def test_a_moving_average_beside_the_weights_by_prefix(path: Path) -> None:
+    mg.save({**W, **{f"model_ema.{k}": v + 1 for k, v in W.items()}}, path)
+    assert len(mg.load(path)) == 4
+    ema = mg.load(path, component="ema")
+    assert list(ema) == list(W)
+    assert ema["a.bias"].tolist() == [1, 1]
+
+
+def test_several_models_must_be_named(path: Path) -> None:
+    mg.save({"generator": W, "encoder": W, "step": 1}, path)
+    with pytest.raises(UnsupportedError, match="several") as caught:
+        mg.load(path)
+    assert "`generator`" in str(caught.value)
+    assert list(mg.load(path, component="encoder")) == list(W)
+
+
+def test_what_is_left_out_is_named(path: Path) -> None:
+    mg.save(LAYOUTS["by hand"][0], path)
+    _, losses, _ = choose(read_model(str(path)), None)
+    said = " ".join(x.what for x in losses)
+    assert "optimizer_state_dict" in said
+    assert "epoch" in said
+    assert "loss" in said
+    assert not any(x.stops for x in losses)
+
+
+def test_roles(path: Path) -> None:
+    mg.save(LAYOUTS["timm"][0], path)
+    assert [(c.role, c.path) for c in components(read_model(str(path)))] == [
+        ("model", "state_dict"), ("ema", "state_dict_ema"), ("optimizer", "optimizer")]  # fmt: skip
