@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelglot.containers.npy_header import NpyHeader
@@ -46,7 +46,7 @@ def tensor_record(name: str, header: NpyHeader, extent: Extent, start: int, have
     opaque = isinstance(header.encoding, Opaque)
     strides = None if opaque else header.strides
     if extent.codec == "raw":
-        data = Stored((replace(extent, offset=extent.offset + begin, length=header.length),), strides, header.byteorder)
+        data = Stored((extent._replace(offset=extent.offset + begin, length=header.length),), strides, header.byteorder)
     else:
         data = Stored((extent,), strides, header.byteorder, begin)
     extra = {"npy:descr": header.descr, "npy:fortran": header.fortran} if opaque else EMPTY

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from functools import cached_property
+from operator import itemgetter
 
 from modelglot.containers import zip_directory
 from modelglot.containers.zip_directory import LOCAL, Member, visible_names
@@ -55,10 +56,11 @@ class Archive:
 
     def extent(self, member: Member, file: int) -> Extent:
         """Where the stored bytes lie; ``file`` is the number in the model. Raises UnsupportedError for other codecs."""
-        if member.codec not in ("raw", "deflate"):
-            raise UnsupportedError(f"is stored in a way that is not read: {member.codec}", path=self.source.path,
-                                   member=member.name, offset=member.header)
-        return Extent(file, self._starts[member.header], member.stored, member.codec)
+        name, header, stored, _size, _crc, codec = member
+        if codec != "raw" and codec != "deflate":
+            raise UnsupportedError(f"is stored in a way that is not read: {codec}", path=self.source.path,
+                                   member=name, offset=header)
+        return Extent(file, self._starts[header], stored, codec)
 
     def start(self, member: Member) -> int:
         """The offset of the first stored byte."""
@@ -93,17 +95,16 @@ class Archive:
 
     def _locate(self) -> dict[int, int]:
         """Local header offset -> data offset, with every span checked; reads ahead where headers lie close together."""
-        ordered = sorted(self.members, key=lambda m: m.header)
+        ordered = sorted(self.members, key=itemgetter(1))  # by header
         starts: dict[int, int] = {}
         pread, unpack, directory = self.source.pread, _LOCAL.unpack_from, self._directory
         window, base, window_end, free, owner, differ = b"", 0, 0, 0, "", 0
-        for number, member in enumerate(ordered):
-            header = member.header
+        for number, (called, header, m_stored, m_size, m_crc, codec) in enumerate(ordered):
             if header < free:
-                raise InvalidFileError(f"overlaps member {printable(owner, code=True)}", member=member.name,
+                raise InvalidFileError(f"overlaps member {printable(owner, code=True)}", member=called,
                                        offset=header, detail=f"which ends at byte {free:,}")
             if header + 30 > directory:
-                raise DamagedFileError("begins after the start of the zip directory", member=member.name,
+                raise DamagedFileError("begins after the start of the zip directory", member=called,
                                        offset=header, detail=f"the directory is at byte {directory:,}")
             if header + 286 > window_end:
                 base, window_end = header, min(directory, header + self._ahead(ordered, number))
@@ -113,21 +114,21 @@ class Archive:
                 window = pread(base, window_end - base)
             signature, flags, method, crc, stored, size, name_length, extra = unpack(window, header - base)
             if signature != LOCAL:
-                raise DamagedFileError("there is no zip member where the directory says", member=member.name,
+                raise DamagedFileError("there is no zip member where the directory says", member=called,
                                        offset=header)
             start = header + 30 + name_length + extra
-            free, owner = start + member.stored, member.name
+            free, owner = start + m_stored, called
             if free > directory:
                 raise DamagedFileError(f"ends {free - directory:,} bytes after the start of the zip directory",
-                                       member=member.name, offset=start)
+                                       member=called, offset=start)
             starts[header] = start
             name = window[header - base + 30 : header - base + 30 + name_length]
-            seen = len(name) == name_length  # a very long name may lie outside the window
-            other_name = seen and name != member.name.encode() and name.decode("cp437") != member.name
-            other_codec = member.codec != ("deflate" if method else "raw")
-            told = not flags & 8 and size != 0xFFFFFFFF  # else the sizes follow the data, or are in the zip64 field
-            other_sizes = told and (crc, stored, size) != (member.crc, member.stored, member.size)
-            differ += other_name or other_codec or other_sizes
+            if codec != ("deflate" if method else "raw"):
+                differ += 1
+            elif (crc != m_crc or size != m_size or stored != m_stored) and not flags & 8 and size != 0xFFFFFFFF:
+                differ += 1  # elsewhere the sizes follow the data, or are in the zip64 field
+            elif name != called.encode() and len(name) == name_length and name.decode("cp437") != called:
+                differ += 1  # a very long name may lie outside the window
         if differ:
             self._note("zip-headers", f"{differ:,} local zip headers disagree with the directory, which was believed",
                        "warning")
@@ -138,7 +139,7 @@ class Archive:
         """How much to read at once: on to the next header as long as headers follow closely."""
         first = last = ordered[number].header
         for following in range(number + 1, len(ordered)):
-            header = ordered[following].header
+            header = ordered[following][1]
             if header - last > _NEAR or header - first > _WINDOW:
                 break
             last = header

@@ -24,7 +24,6 @@ _ENTRY = struct.Struct("<4x4xHH4xIIIHHH8xI")  # flags method crc stored size nam
 _END = struct.Struct("<4xHHHHIIH")
 _END64 = struct.Struct("<4xQ4xIIQQQQ")
 _FLAGS_ENCRYPTED = 0x1 | 0x40 | 0x2000
-_CODECS = {0: "raw", 8: "deflate"}
 
 
 class Member(NamedTuple):
@@ -99,10 +98,10 @@ def parse(data: bytes, end: End, limits: Limits) -> list[Member]:
                                offset=end.offset)
     limits.check("entries", end.count, "zip entries", offset=end.offset)
     members: list[Member] = []
-    add, unpack, codecs, shift = members.append, _ENTRY.unpack_from, _CODECS, end.shift
+    add, unpack, starts, shift = members.append, _ENTRY.unpack_from, data.startswith, end.shift
     at, stop = 0, len(data)
     for _ in range(end.count):
-        if data[at : at + 4] != CENTRAL or at + 46 > stop:
+        if not starts(CENTRAL, at) or at + 46 > stop:
             raise InvalidFileError("a zip directory entry does not start with its signature", offset=end.offset + at,
                                    detail=f"entry {len(members):,} of {end.count:,}")
         flags, method, crc, stored, size, name_length, extra_length, comment, header = unpack(data, at)
@@ -110,14 +109,15 @@ def parse(data: bytes, end: End, limits: Limits) -> list[Member]:
         after = middle + extra_length + comment
         if after > stop:
             raise InvalidFileError("a zip directory entry is longer than the directory", offset=end.offset + at)
-        name = _decode(data[at + 46 : middle], flags, end.offset + at)
+        raw = data[at + 46 : middle]
+        name = raw.decode() if raw.isascii() and raw and b"\0" not in raw else _decode(raw, flags, end.offset + at)
         if stored == 0xFFFFFFFF or size == 0xFFFFFFFF or header == 0xFFFFFFFF:
             extra = data[middle : middle + extra_length]
             stored, size, header = _zip64(extra, stored, size, header, name, end.offset + at)
-        codec = codecs.get(method) or f"method {method}"
+        codec = "raw" if method == 0 else "deflate" if method == 8 else f"method {method}"
         if flags & _FLAGS_ENCRYPTED:
             codec = "encrypted"
-        elif codec == "raw" and stored != size:
+        elif method == 0 and stored != size:
             raise InvalidFileError(f"is stored as it is, but in {stored:,} bytes and not {size:,}", member=name,
                                    offset=end.offset + at)
         add(Member(name, header + shift, stored, size, crc, codec))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from modelglot.core.layout import Fixup, OutFile, Piece, Slot, align
+from modelglot.core.layout import Fixup, OutFile, Piece, Slot
 
 _MAX = 0xFFFFFFFF
 _DATE = 0x21  # 1 January 1980: the earliest a zip can say
@@ -20,8 +20,7 @@ _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _PAD = 0x4246  # "FB", the id of the padding PyTorch writes
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A member to write: ``head`` literal bytes, then, if ``tensor`` is named, its ``length`` bytes.
 
     The data starts at a multiple of ``alignment``, which is at most 32768.
@@ -40,25 +39,30 @@ def build(file_name: str, entries: Iterable[Entry]) -> OutFile:
     slots: list[Slot] = []
     placed: list[tuple[bytes, int, int, int, int]] = []  # name, flags, crc, size, header offset
     waiting: list[tuple[int, int, int, int]] = []  # number, data offset, size, local crc offset
+    paddings: dict[int, bytes] = {}
     at = 0
-    for entry in entries:
-        name = entry.name.encode()
-        flags = 0 if entry.name.isascii() else 0x800
-        size = len(entry.head) + entry.length
+    for called, head, tensor, length, alignment in entries:
+        name = called.encode()
+        flags = 0 if called.isascii() else 0x800
+        size = len(head) + length
         wide = struct.pack("<HHQQ", 1, 16, size, size) if size >= _MAX else b""
-        start = align(at + 30 + len(name) + len(wide), entry.alignment)
-        padding = start - at - 30 - len(name) - len(wide)
+        bare = at + 30 + len(name) + len(wide)
+        padding = -bare % alignment
         while 0 < padding < 4:  # too narrow for the four bytes that announce it
-            padding += entry.alignment
-        extra = wide + (struct.pack("<HH", _PAD, padding - 4).ljust(padding, b"Z") if padding else b"")
-        start = at + 30 + len(name) + len(extra)
-        crc = 0 if entry.tensor is not None else zlib.crc32(entry.head)
-        short = min(size, _MAX)
+            padding += alignment
+        extra = paddings.get(padding)
+        if extra is None:
+            pad = struct.pack("<HH", _PAD, padding - 4).ljust(padding, b"Z") if padding else b""
+            extra = paddings[padding] = pad
+        extra = wide + extra
+        start = bare + padding
+        crc = 0 if tensor is not None else zlib.crc32(head)
+        short = size if size < _MAX else _MAX
         version = 45 if wide else 20
         header = _LOCAL.pack(b"PK\x03\x04", version, flags, 0, 0, _DATE, crc, short, short, len(name), len(extra))
-        pieces.append(Piece(at, header + name + extra + entry.head))
-        if entry.tensor is not None:
-            slots.append(Slot(entry.tensor, start + len(entry.head), entry.length))
+        pieces.append(Piece(at, header + name + extra + head))
+        if tensor is not None:
+            slots.append(Slot(tensor, start + len(head), length))
             waiting.append((len(placed), start, size, at + 14))
         placed.append((name, flags, crc, size, at))
         at = start + size
@@ -74,15 +78,18 @@ def _directory(placed: list[tuple[bytes, int, int, int, int]], start: int) -> tu
     crc_at: list[int] = []
     at = start
     for name, flags, crc, size, header in placed:
-        wide = [size, size] if size >= _MAX else []
-        wide += [header] if header >= _MAX else []
-        extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
-        short, version = min(size, _MAX), 45 if wide else 20
+        short, place, version, extra = size, header, 20, b""
+        if size >= _MAX or header >= _MAX:
+            wide = [size, size] if size >= _MAX else []
+            wide += [header] if header >= _MAX else []
+            extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide)
+            short, place, version = min(size, _MAX), min(header, _MAX), 45
         fields = _CENTRAL.pack(b"PK\x01\x02", version, version, flags, 0, 0, _DATE, crc, short, short, len(name),
-                               len(extra), 0, 0, 0, 0, min(header, _MAX))
+                               len(extra), 0, 0, 0, 0, place)
         crc_at.append(at + 16)
-        parts.append(fields + name + extra)
-        at += len(parts[-1])
+        entry = fields + name + extra
+        parts.append(entry)
+        at += len(entry)
     size, count = at - start, len(placed)
     if count >= 0xFFFF or at >= _MAX:
         parts.append(struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start))

@@ -151,7 +151,8 @@ def located(
 def printable(text: str, *, code: bool = False, limit: int = 200) -> str:
     """Text from a file made safe to print: control characters escaped, long values cut; ``code`` adds backticks."""
     shown = text if len(text) <= limit else f"{text[: limit - 20]}...({len(text):,} characters)"
-    shown = "".join(c if c.isprintable() else _escape(c) for c in shown)
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else _escape(c) for c in shown)
     return f"`{shown}`" if code else shown
 
 

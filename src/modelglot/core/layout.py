@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Literal bytes at an offset: headers, padding that is not zero, directories."""
 
     offset: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """``tensor`` (a name in the model) written contiguously, little-endian, at ``offset``; ``length`` is its bytes."""
 
     tensor: str
@@ -22,8 +21,7 @@ class Slot:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fixup:
+class Fixup(NamedTuple):
     """A value known once the data passed. ``crc32``: over ``length`` bytes at ``offset``, 4 bytes LE at ``targets``."""
 
     kind: str

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelglot.core.dtype import DType
 from modelglot.core.encoding import PLAIN, Encoding, nbytes
@@ -14,8 +14,7 @@ from modelglot.core.encoding import PLAIN, Encoding, nbytes
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """``length`` stored bytes at ``offset`` of file number ``file`` of the model."""
 
     file: int
@@ -24,8 +23,7 @@ class Extent:
     codec: str = "raw"  # raw | deflate
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """Bytes in files. ``extents`` follow one another logically (nearly always there is one).
 
     ``strides`` are in elements, one an axis; None means row-major contiguous. ``skip`` is the offset in bytes of

@@ -12,6 +12,7 @@ from typing import Any
 from modelglot.core.errors import InvalidFileError
 from modelglot.core.tree import Inert, Node, TensorRef
 
+_TEXT = struct.Struct("<BI").pack  # an opcode and its 32-bit operand
 _BATCH = 1000  # items between MARK and APPENDS or SETITEMS, as CPython writes them
 _KINDS = {"ordereddict": "collections\nOrderedDict", "counter": "collections\nCounter", "set": "__builtin__\nset",
           "frozenset": "__builtin__\nset"}  # fmt: skip
@@ -32,7 +33,11 @@ class Emitter:
         stack: list[Any] = [("value", tree)]
         while stack:
             kind, value = stack.pop()
-            if kind == "code":
+            if type(value) is str:  # a key or a text, nearly always
+                self.text(value)
+            elif type(value) is TensorRef:
+                self._tensor(self, value.name)
+            elif kind == "code":
                 self.out += value
             elif kind == "close":
                 self._open.discard(value)
@@ -43,11 +48,15 @@ class Emitter:
                 self._node(value, stack)
             elif isinstance(value, Inert):
                 self._inert(value, stack)
-            elif isinstance(value, TensorRef):
-                self._tensor(self, value.name)
             else:
                 self.scalar(value)
         return bytes(self.out + b".")
+
+    def fetching(self) -> Emitter:
+        """Another with the same memo and nothing written: what was written before, it fetches."""
+        other = Emitter(self._tensor)
+        other.out, other._memo, other._shared = bytearray(), self._memo, self._shared
+        return other
 
     def _node(self, node: Node, stack: list[Any]) -> None:
         known = self._shared.get(id(node))
@@ -144,7 +153,7 @@ class Emitter:
             self.get(known)
             return
         raw = value.encode("utf-8", "surrogatepass")
-        self.out += b"X" + len(raw).to_bytes(4, "little") + raw
+        self.out += _TEXT(0x58, len(raw)) + raw
         if len(value) < 200:
             self._memo[value] = self._put()
 
@@ -170,5 +179,5 @@ class Emitter:
 
     def _put(self) -> int:
         number = len(self._memo) + len(self._shared)
-        self.out += b"q%c" % number if number < 256 else b"r" + number.to_bytes(4, "little")
+        self.out += b"q%c" % number if number < 256 else _TEXT(0x72, number)
         return number

@@ -11,6 +11,7 @@ from struct import Struct
 from typing import Any
 
 from modelglot.containers.pickle.operands import Operands, text
+from modelglot.containers.pickle.values import Late
 from modelglot.core.errors import DamagedFileError, InvalidFileError, LimitError, ModelFileError
 from modelglot.core.limits import KIB, MIB
 from modelglot.core.tree import Node
@@ -39,7 +40,7 @@ class Machine(Operands):
     def _loop(self, start: int) -> tuple[Any, int]:  # one long loop: a call per opcode would double the time
         stack, marks, memo, reduce, empty = self._stack, self._marks, self._memo, self._reduce, Node("tuple", [])
         data, base, pos, edge, here = b"", start, 0, 0, 0
-        u32, persistent = _U32.unpack_from, self.persistent
+        u32, persistent, shortcut, trigger = _U32.unpack_from, self.persistent, self._shortcut, self._trigger
         try:
             for _ in range(self.limits.pickle_opcodes):
                 if pos >= edge:
@@ -51,15 +52,17 @@ class Machine(Operands):
                 if op == 0x72:  # LONG_BINPUT
                     memo[u32(data, pos)[0]] = stack[-1]
                     pos += 4
-                elif op == 0x6A:  # LONG_BINGET
-                    stack.append(memo[u32(data, pos)[0]])
-                    pos += 4
                 elif op == 0x4B:  # BININT1
                     stack.append(data[pos])
                     pos += 1
-                elif op == 0x68:  # BINGET
-                    stack.append(memo[data[pos]])
-                    pos += 1
+                elif op == 0x68 or op == 0x6A:  # BINGET LONG_BINGET
+                    number, pos = (data[pos], pos + 1) if op == 0x68 else (u32(data, pos)[0], pos + 4)
+                    value = memo[number]
+                    if value is trigger and shortcut and (taken := shortcut(data, pos, memo)):
+                        value, pos = taken
+                    elif isinstance(value, Late):
+                        value = self._taken(number)
+                    stack.append(value)
                 elif op == 0x28:  # MARK
                     marks.append(stack)
                     stack = []
@@ -130,7 +133,7 @@ class Machine(Operands):
                 else:
                     self._stack, self._at = stack, base + here
                     pos = self._rare(op, data, base, pos)
-                    stack = self._stack
+                    stack, trigger = self._stack, self._trigger
             raise LimitError(f"the pickle has more than {self.limits.pickle_opcodes:,} opcodes",
                              hint="if the file is trusted, raise the limit `pickle_opcodes`")
         except ModelFileError as error:

@@ -59,9 +59,11 @@ class _Namer:
                 kind = type(value)
                 if kind is str or kind is int or kind is float or kind is bool or value is None:
                     continue
-                made = self.replaced(value, path)
+                made = self.tensor(value, path) if isinstance(value, Leaf) else self.replaced(value, path)
                 if made is not value:
                     items[position] = made if half < 0 else (items[position][0], made)
+                    if type(made) is TensorRef:
+                        continue
                 if isinstance(made, (Node, Inert)) and id(made) not in inside and len(stack) < _DEEPEST:
                     entered = self.enter(made, path)
                     if entered is None:
@@ -186,23 +188,27 @@ class _Namer:
         if first in self.out.tensors:
             self._add(replace(self.out.tensors[first], name=name))
 
+    def tensor(self, value: Leaf, path: str) -> Any:
+        """A reference to the tensor that a leaf becomes, or another value where it turns out to be none."""
+        name = path or "tensor"
+        if name in self.out.tensors:
+            name = self._free(name)
+        try:
+            made = value.finish(name)
+            while isinstance(made, Leaf):  # an array without axes that holds an array
+                made = made.finish(name)
+        except ModelFileError as error:
+            error.tensor = error.tensor or name
+            raise
+        if not isinstance(made, Tensor):
+            return made
+        self._add(made)
+        for suffix, leaf in value.companions():
+            self.tensor(leaf, f"{name}.{suffix}")
+        return TensorRef(name)
+
     def replaced(self, value: Any, path: str) -> Any:
-        """A leaf as reference to the tensor it became; large bytes loaded while they stay few."""
-        if isinstance(value, Leaf):
-            name = self._free(path or "tensor")
-            try:
-                made = value.finish(name)
-                while isinstance(made, Leaf):  # an array without axes that holds an array
-                    made = made.finish(name)
-            except ModelFileError as error:
-                error.tensor = error.tensor or name
-                raise
-            if not isinstance(made, Tensor):
-                return made
-            self._add(made)
-            for suffix, leaf in value.companions():
-                self.replaced(leaf, f"{name}.{suffix}")
-            return TensorRef(name)
+        """A reference under the name of this path; large bytes loaded while they stay few."""
         if isinstance(value, TensorRef):  # in a copy of a container whose tensors have their first names
             name = self._free(path or "tensor")
             self._alias(value.name, name)

@@ -118,7 +118,7 @@ _LINES: dict[int, Callable[[Operations, bytes], Any]] = {
     ord("S"): lambda m, line: m._push(opcodes.python2_text(opcodes.quoted(line))),
     ord("V"): lambda m, line: m._push(opcodes.escaped(line)),
     ord("P"): lambda m, line: m._push(m.persistent(opcodes.python2_text(line))),
-    ord("g"): lambda m, line: m._push(m._memo[opcodes.integer(line)]),
+    ord("g"): lambda m, line: m._push(m._taken(opcodes.integer(line))),
     ord("p"): lambda m, line: m._memo.__setitem__(opcodes.integer(line), m._stack[-1]),
 }
 _FIXED = {0x80: 1, 0x82: 1, 0x83: 2, 0x84: 4, 0x95: 8}

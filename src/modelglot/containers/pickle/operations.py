@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from modelglot.containers.pickle.values import UNKNOWN, Attributed, Handler, Leaf
+from modelglot.containers.pickle.values import UNKNOWN, Attributed, Handler, Late, Leaf
 from modelglot.containers.pickle.window import Window
 from modelglot.core.errors import InvalidFileError
 from modelglot.core.limits import Limits
 from modelglot.core.tree import Inert, Node
 
+# (buffer, position after the GET, memo) -> (what the call makes, position after it), or None to go step by step
+Shortcut = Callable[[bytes, int, dict[int, Any]], tuple[Any, int] | None]
+
 
 class Operations:
     """The stack, the marks and the memo of a machine, and the opcodes that build values of them.
 
-    ``handlers`` interpret calls, ``persistent`` persistent ids. ``globals`` collects every global that is named, with
-    the offset of the opcode that names it; ``oddities`` what only a hostile or broken stream does.
+    ``handlers`` interpret calls, ``persistent`` persistent ids; ``shortcut`` is a global and what is tried after
+    it. ``globals`` collects every global that is named, with the offset of the opcode that names it; ``oddities`` what
+    only a hostile or broken stream does.
     """
 
     def __init__(
@@ -25,6 +29,7 @@ class Operations:
         limits: Limits,
         handlers: Mapping[str, Handler],
         persistent: Callable[[Any], Any] | None = None,
+        shortcut: tuple[str, Shortcut] | None = None,
     ) -> None:
         self.window = window
         self.limits = limits
@@ -33,6 +38,9 @@ class Operations:
         self.globals: dict[str, int] = {}
         self.oddities: dict[str, int] = {}
         self.protocol = 0
+        self._shortcut_name = shortcut[0] if shortcut else ""
+        self._shortcut: Shortcut | None = shortcut[1] if shortcut else None
+        self._trigger: Inert | None = None  # the reference after which the shortcut is tried, once it was named
         self._references: dict[str, Inert] = {}
         self._left_out = 0  # bytes of large operands, which no limit on opcodes counts
         self._stack: list[Any] = []
@@ -52,7 +60,17 @@ class Operations:
         if found is None:
             found = self._references[text] = Inert(text, "reference")
             self.globals[text] = self._at
+            if text == self._shortcut_name:
+                self._trigger = found
         return found
+
+    def _taken(self, number: int) -> Any:
+        """What the memo has under a number. Raises KeyError."""
+        value = self._memo[number]
+        if isinstance(value, Late):
+            value.settle(self._memo)
+            value = self._memo[number]
+        return value
 
     def _reduce(self, function: Any, arguments: Any) -> Any:
         """A call that is described. Only exact names in the table mean something."""

@@ -82,7 +82,7 @@ class Storage(Leaf):
             if found is None:
                 raise DamagedFileError(f"storage {printable(self.key, code=True)} is not in the file",
                                        hint="the file may be incomplete")
-            need = self.count * self.dtype.itemsize
+            need = self.count * (self.dtype.bits // 8)
             if need != found.nbytes:
                 raise InvalidFileError(f"storage {printable(self.key, code=True)} has {found.nbytes:,} bytes, but "
                                        f"{self.count:,} elements of {self.dtype.name} need {need:,}",
@@ -99,11 +99,22 @@ class Storage(Leaf):
         return Tensor(name, self.dtype, (self.count,), home.stored(0, home.nbytes, None), extra=extra or EMPTY)
 
 
-def persistent(resolve: Resolve) -> Callable[[Any], Any]:
+class Storages:
     """The handler of persistent ids. What is no storage stays inert; legacy ``('module', obj, ...)`` is the object."""
-    known: dict[tuple[Any, ...], Storage] = {}
 
-    def load(pid: Any) -> Any:
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+        self._known: dict[tuple[str | int, str, str, int], Storage] = {}
+
+    def storage(self, key: str | int, dtype: DType, device: str, count: int) -> Storage:
+        """The one of this description, always the same object."""
+        identity = (key, dtype.name, device, count)
+        made = self._known.get(identity)
+        if made is None:
+            made = self._known[identity] = Storage(str(key), dtype, device, count, self._resolve)
+        return made
+
+    def __call__(self, pid: Any) -> Any:
         items = as_items(pid)
         if items and items[0] == "module" and len(items) > 1:
             return items[1]
@@ -116,14 +127,9 @@ def persistent(resolve: Resolve) -> Callable[[Any], Any]:
             return Inert("persistent_id", "called", (pid,))
         if count < 0:
             raise InvalidFileError(f"storage {printable(str(key), code=True)} has {count:,} elements")
-        identity = (key, dtype.name, device, count)
-        made = known.get(identity)
-        if made is None:
-            made = known[identity] = Storage(str(key), dtype, device, count, resolve)
+        made = self.storage(key, dtype, device, count)
         view = as_items(items[5]) if len(items) == 6 else None
         return made if view is None else _view(made, view)
-
-    return load
 
 
 def storage_dtype(value: Any) -> DType | None:

@@ -7,7 +7,7 @@ signatures of the rebuild functions only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelglot.containers.pickle.plain import as_items
@@ -25,24 +25,26 @@ _PAIRS = DTYPES["f4_e2m1"]  # torch.float4_e2m1fn_x2: one element of torch is tw
 class TensorLeaf(Leaf):
     """A strided tensor: ``shape`` and ``strides`` in elements, ``offset`` in elements of the storage."""
 
-    __slots__ = ("dtype", "extra", "more", "offset", "shape", "storage", "strides")
+    __slots__ = ("dtype", "extra", "more", "offset", "shape", "storage", "strides", "touched")
 
     def __init__(
-        self, storage: Storage, dtype: DType, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
+        self, storage: Storage, dtype: DType, offset: int, shape: tuple[int, ...], strides: tuple[int, ...],
+        touches: tuple[int, bool] | None = None,
     ) -> None:
         self.storage, self.dtype, self.offset, self.shape, self.strides = storage, dtype, offset, shape, strides
+        self.touched = touches or touched(shape, strides)
         self.extra: Mapping[str, Any] = EMPTY
-        self.more: list[tuple[str, Leaf]] = []
+        self.more: list[tuple[str, Leaf]] | tuple[()] = ()
 
-    def companions(self) -> list[tuple[str, Leaf]]:
+    def companions(self) -> Sequence[tuple[str, Leaf]]:
         """(suffix, leaf) of tensors that belong to this one: the scales of a quantized tensor."""
         return self.more
 
     def finish(self, name: str) -> Any:
         """The tensor. Raises InvalidFileError where it leaves its storage, and what `Storage.home` raises."""
         home = self.storage.home()
-        size = 1 if self.dtype is _PAIRS else self.dtype.itemsize
-        count, whole = _touched(self.shape, self.strides)
+        size = 1 if self.dtype is _PAIRS else self.dtype.bits // 8
+        count, whole = self.touched
         at, length = self.offset * size, count * size
         if at + length > home.nbytes:
             raise InvalidFileError(f"needs bytes {at:,}-{at + length:,} of a storage of {home.nbytes:,} bytes",
@@ -58,7 +60,7 @@ class TensorLeaf(Leaf):
 
     def marked(self, **marks: Any) -> TensorLeaf:
         """A copy with ``torch:``-marks added to ``extra``; marks of None are left out."""
-        copy = TensorLeaf(self.storage, self.dtype, self.offset, self.shape, self.strides)
+        copy = TensorLeaf(self.storage, self.dtype, self.offset, self.shape, self.strides, self.touched)
         copy.extra = {**self.extra, **{f"torch:{k}": v for k, v in marks.items() if v is not None}}
         copy.more = self.more
         return copy
@@ -76,7 +78,7 @@ class MetaLeaf(Leaf):
         return Tensor(name, self.dtype, self.shape, Missing("a meta tensor: saved without its data"), extra=self.extra)
 
 
-def _touched(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, bool]:
+def touched(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, bool]:
     """Elements from the first to one past the last that the view touches, and whether they are all of it in order."""
     step = 1
     for size, stride in zip(reversed(shape), reversed(strides), strict=True):

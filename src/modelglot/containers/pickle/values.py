@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from modelglot.core.tree import Node
@@ -16,15 +16,28 @@ class Leaf:
 
     __slots__ = ()
 
+    def __repr__(self) -> str:  # without the address: where a leaf is the key of a mapping, this is in names
+        return f"<{type(self).__name__}>"
+
     def build(self, state: Any) -> None:
         """What BUILD gives: ignored unless a kind of leaf takes it."""
 
-    def companions(self) -> list[tuple[str, Leaf]]:
+    def companions(self) -> Sequence[tuple[str, Leaf]]:
         """(suffix, leaf) of tensors that belong to this one."""
-        return []
+        return ()
 
     def finish(self, name: str) -> Any:
         """The `Tensor` under its name; or another value, where it turns out not to be a tensor that is understood."""
+        raise NotImplementedError
+
+
+class Late:
+    """Stands in the memo for values that nobody has taken yet."""
+
+    __slots__ = ()
+
+    def settle(self, memo: dict[int, Any]) -> None:
+        """Put the values where this stands."""
         raise NotImplementedError
 
 

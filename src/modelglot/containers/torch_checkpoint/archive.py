@@ -9,7 +9,7 @@ from __future__ import annotations
 from modelglot.containers.pickle.machine import Machine
 from modelglot.containers.pickle.naming import Named
 from modelglot.containers.pickle.quiet import collector_paused
-from modelglot.containers.pickle.torch_storage import Home, Resolve, persistent
+from modelglot.containers.pickle.torch_storage import Home, Resolve, Storages
 from modelglot.containers.pickle.window import Place, Window
 from modelglot.containers.torch_checkpoint.reading import Parts, machine, named_value
 from modelglot.containers.zip import Archive, Member
@@ -90,7 +90,7 @@ class TorchArchive:
         self.used.add(member_name)
         with located(path=self.zip.source.path, member=member_name):
             window, place = self.window(member)
-            runner = machine(window, self.limits, place, persistent(self.resolver(folder)))
+            runner = machine(window, self.limits, place, Storages(self.resolver(folder)))
             value, end = runner.run()
             if end != window.length:
                 self.zip.notes.append(Note("pickle-trailing", f"{window.length - end:,} bytes follow the pickle in "

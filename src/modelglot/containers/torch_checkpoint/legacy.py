@@ -12,7 +12,7 @@ from typing import Any
 from modelglot.containers import tar
 from modelglot.containers.pickle.machine import Machine
 from modelglot.containers.pickle.plain import as_items
-from modelglot.containers.pickle.torch_storage import Home, Storage, StorageView, persistent, storage_dtype
+from modelglot.containers.pickle.torch_storage import Home, Storage, Storages, StorageView, storage_dtype
 from modelglot.containers.pickle.torch_tensors import TensorLeaf
 from modelglot.containers.pickle.window import Place, Window
 from modelglot.containers.torch_checkpoint.detect import LEGACY_MAGIC
@@ -32,7 +32,8 @@ def read_legacy(files: FileSet, name: str, limits: Limits) -> Parts:
     window = Window(source, 0, source.size)
     homes: dict[str, Home] = {}
     with located(path=source.path):
-        runner = machine(window, limits, Place(Extent(number, 0, source.size)), persistent(homes.get))
+        storages = _Counting(homes)
+        runner = machine(window, limits, Place(Extent(number, 0, source.size)), storages.load)
         magic, at = runner.run(0)
         if magic != LEGACY_MAGIC:
             raise InvalidFileError("does not start with the magic number of PyTorch files before 1.6", offset=0)
@@ -40,8 +41,6 @@ def read_legacy(files: FileSet, name: str, limits: Limits) -> Parts:
         if version != 1001:
             raise InvalidFileError(f"version {version!r} of the format before 1.6 is not known; 1001 is", offset=at)
         _system, at = runner.run(at)
-        storages = _Counting(homes)
-        runner.persistent = storages.load
         value, at = runner.run(at)
         keys, at = runner.run(at)
         end = _place_storages(source.pread, source.size, number, keys, storages, homes, at)
@@ -56,7 +55,7 @@ class _Counting:
 
     def __init__(self, homes: dict[str, Home]) -> None:
         self.sizes: dict[str, int] = {}
-        self._load = persistent(homes.get)
+        self._load = Storages(homes.get)
 
     def load(self, pid: Any) -> Any:
         made = self._load(pid)

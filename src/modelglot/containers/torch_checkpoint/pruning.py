@@ -40,6 +40,10 @@ class Pruned:
                 target.items.append(None if made is _LEFT_OUT else made)
             return
         for key, value in source.items:
+            if type(key) is str and type(value) is TensorRef and value.name in self._tensors:
+                self.refs.add(value.name)
+                target.items.append((key, value))
+                continue
             here = dot + key_text(key)
             name = self._kept(key, here) if _hashable(key) else _LEFT_OUT
             if name is _LEFT_OUT:

@@ -9,6 +9,8 @@ from typing import Any
 from modelglot.containers.pickle import arrays, plain, torch_tensors
 from modelglot.containers.pickle.machine import Machine
 from modelglot.containers.pickle.naming import Named, module_body, name_tensors
+from modelglot.containers.pickle.torch_shortcut import FUNCTION, Shortcut
+from modelglot.containers.pickle.torch_storage import Storages
 from modelglot.containers.pickle.window import Place, Window
 from modelglot.core.errors import located, printable
 from modelglot.core.format import FileSet
@@ -33,7 +35,8 @@ def machine(
 ) -> Machine:
     """A machine that knows Python's containers, NumPy's arrays and PyTorch's tensors."""
     table = {**plain.handlers(), **arrays.handlers(place), **torch_tensors.handlers()}
-    return Machine(window, limits, table, persistent)
+    shortcut = (FUNCTION, Shortcut(persistent)) if isinstance(persistent, Storages) else None
+    return Machine(window, limits, table, persistent, shortcut)
 
 
 def named_value(value: Any, window: Window, limits: Limits, member: str | None, prefix: str = "") -> Named:

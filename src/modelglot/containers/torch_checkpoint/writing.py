@@ -65,8 +65,7 @@ def _file(name: str, tensors: Mapping[str, Tensor], tree: Any) -> OutFile:
     entries = [
         Entry(f"{ROOT}/data.pkl", stream, alignment=ALIGNMENT),
         Entry(f"{ROOT}/byteorder", b"little", alignment=ALIGNMENT),
-        *(Entry(f"{ROOT}/data/{key}", b"", owner, tensors[owner].nbytes, ALIGNMENT)
-          for key, owner in enumerate(writer.owners)),
+        *(Entry(f"{ROOT}/data/{key}", b"", owner, size, ALIGNMENT) for key, (owner, size) in enumerate(writer.owners)),
         Entry(f"{ROOT}/version", b"3\n", alignment=ALIGNMENT),
         Entry(f"{ROOT}/.data/serialization_id", b"%040d" % digest, alignment=ALIGNMENT),
     ]  # fmt: skip
@@ -78,21 +77,25 @@ class _Writer:
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self.tensors = tensors
-        self.owners: list[str] = []
+        self.owners: list[tuple[str, int]] = []  # with the bytes of the storage
         self._keys: dict[Any, int] = {}
+        self._around: dict[tuple[str, tuple[int, ...]], tuple[bytes, bytes]] = {}
 
-    def _key(self, name: str, tensor: Tensor) -> int:
-        data = tensor.data
-        identity = (data, tensor.dtype.name) if isinstance(data, Stored) and tensor.nbytes else name
+    def _key(self, name: str, tensor: Tensor) -> str:
+        data, size = tensor.data, tensor.nbytes
+        identity = (data, tensor.dtype.name) if isinstance(data, Stored) and size else name
         key = self._keys.get(identity)
         if key is None:
             key = self._keys[identity] = len(self.owners)
-            self.owners.append(name)
-        return key
+            self.owners.append((name, size))
+        return str(key)
 
     def tensor(self, out: Emitter, name: str) -> None:
         """The call that rebuilds a tensor, wrapped in one for a Parameter where it was one."""
         tensor = self.tensors[name]
+        if not tensor.extra:
+            self._plain(out, name, tensor)
+            return
         grad = tensor.extra.get("torch:requires_grad") is True
         is_parameter = tensor.extra.get("torch:parameter") is True
         if is_parameter:
@@ -104,16 +107,38 @@ class _Writer:
             out.global_("collections\nOrderedDict")
             out.out += b")RtR"
 
+    def _plain(self, out: Emitter, name: str, tensor: Tensor) -> None:
+        """A tensor without marks: all but the key is the same for each of a dtype and shape, once one was written."""
+        kind = tensor.dtype.name, tensor.shape
+        around = self._around.get(kind)
+        if around is not None:
+            out.out += around[0]
+            out.text(self._key(name, tensor))
+            out.out += around[1]
+            return
+        self._rebuild(out, name, tensor, False)
+        before, after = out.fetching(), out.fetching()
+        self._before(before, kind[0])
+        self._after(after, tensor, False)
+        self._around[kind] = bytes(before.out), bytes(after.out)
+
     def _rebuild(self, out: Emitter, name: str, tensor: Tensor, grad: bool) -> None:
-        kind, shape = tensor.dtype.name, tensor.shape
-        if kind == "f4_e2m1":
-            shape = (*shape[:-1], shape[-1] // 2)
+        self._before(out, tensor.dtype.name)
+        out.text(self._key(name, tensor))
+        self._after(out, tensor, grad)
+
+    def _before(self, out: Emitter, kind: str) -> None:
         newer = _V3.get(kind)
         out.global_(f"torch._utils\n_rebuild_tensor_v{3 if newer else 2}")
         out.out += b"(("
         out.text("storage")
         out.global_("torch.storage\nUntypedStorage" if newer else f"torch\n{_V2[kind]}Storage")
-        out.text(str(self._key(name, tensor)))
+
+    def _after(self, out: Emitter, tensor: Tensor, grad: bool) -> None:
+        kind, shape = tensor.dtype.name, tensor.shape
+        if kind == "f4_e2m1":
+            shape = (*shape[:-1], shape[-1] // 2)
+        newer = _V3.get(kind)
         out.text("cpu")
         out.integer(tensor.nbytes if newer else tensor.numel)
         out.out += b"tQK\0"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelglot.core.errors import (
     DamagedFileError,
@@ -30,8 +30,7 @@ ARRAY_DEPTH = 4
 _LIST = "an entry of the tensor list"
 
 
-@dataclass(frozen=True, slots=True)
-class Info:
+class Info(NamedTuple):
     """One line of the tensor list: ``dims`` innermost first as stored, ``offset`` from the start of the data."""
 
     name: str
@@ -214,20 +213,35 @@ class _Reader:
         size = "Q" if self.wide else "I"
         rests = [struct.Struct(f"{self.order}{n}{size}IQ") for n in range(types.MAX_DIMS + 1)]
         name: str | None = None
+        window, width, length_at, number_at = self.window, self.size.size, self.size.unpack_from, self.u32.unpack_from
+        shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # one tuple for equal ones
+        usual = width + types.MAX_NAME + 4 + rests[-1].size
         try:
             for _ in range(count):
-                at, name = self.window.offset, None
-                name = self.text(_LIST, self.limits.name)
+                at, name = window.start + window.pos, None
+                here, data = window.pos, window.data
+                if here + usual <= len(data) and (size_of := length_at(data, here)[0]) <= types.MAX_NAME:
+                    here += width + size_of
+                    name = data[here - size_of : here].decode("utf-8", "surrogateescape")
+                    n_dims = number_at(data, here)[0]
+                    window.pos = here + 4
+                else:
+                    name = self.text(_LIST, self.limits.name)
+                    n_dims = -1
                 if name in seen:
                     raise InvalidFileError("a tensor of this name is already in the list", offset=at)
                 seen.add(name)
-                n_dims = self.number(_LIST)
+                if n_dims < 0:
+                    n_dims = self.number(_LIST)
                 if n_dims > types.MAX_DIMS:
                     raise InvalidFileError(f"{n_dims:,} dimensions; at most {types.MAX_DIMS} are allowed",
-                                           offset=self.window.offset - 4)
+                                           offset=window.offset - 4)
                 rest = rests[n_dims]
-                *dims, kind, offset = rest.unpack(self.window.take(rest.size, _LIST))
-                yield Info(name, tuple(dims), kind, offset, at)
+                begin = window.need(rest.size, _LIST)
+                window.pos = begin + rest.size
+                *dims, kind, offset = rest.unpack_from(window.data, begin)
+                shape = tuple(dims)
+                yield Info(name, shapes.setdefault(shape, shape), kind, offset, at)
         except ModelFileError as error:
             error.tensor = name if error.tensor is None else error.tensor
             raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 
-from modelglot.core.encoding import Blocks, Opaque, Packed
+from modelglot.core.encoding import PLAIN, Blocks, Opaque, Packed
 from modelglot.core.errors import InvalidFileError, printable
 from modelglot.core.layout import Layout, Options, OutFile, Piece, Slot, align, shard
 from modelglot.core.metadata import Entry
@@ -75,8 +75,11 @@ def _name_bytes(name: str) -> bytes | None:
 
 def _problem(tensor: Tensor) -> Loss | None:
     """Why a tensor cannot be in a GGUF file; names of 64 to 127 bytes can when the loss is allowed."""
-    shown = f"tensor {printable(tensor.name, code=True)}"
     raw = _name_bytes(tensor.name)
+    usual = raw is not None and len(raw) < types.USUAL_NAME and len(tensor.shape) <= types.MAX_DIMS
+    if usual and tensor.encoding is PLAIN and tensor.dtype.name in types.TYPE_NUMBERS:
+        return None  # nearly every tensor, and there can be 100,000
+    shown = f"tensor {printable(tensor.name, code=True)}"
     if raw is None:
         return Loss("name", f"{shown}: the name is not text", "give it another with `--rename`")
     if len(raw) >= types.USUAL_NAME:
@@ -102,11 +105,13 @@ def type_number(tensor: Tensor) -> int | None:
 
 
 def _holdable(tensor: Tensor) -> bool:
-    raw = _name_bytes(tensor.name)
-    problem = _problem(tensor)
     if isinstance(tensor.data, Missing):
         return False
-    return problem is None or (
+    problem = _problem(tensor)
+    if problem is None:
+        return True
+    raw = _name_bytes(tensor.name)
+    return (
         problem.kind == "name" and raw is not None and len(raw) < types.MAX_NAME
         and len(tensor.shape) <= types.MAX_DIMS and type_number(tensor) is not None)
 
@@ -157,14 +162,19 @@ def _file(name: str, entries: dict[str, bytes], tensors: Iterable[Tensor], align
     head = [b""]
     slots: list[tuple[str, int, int]] = []
     offset = 0
+    u64 = struct.Struct("<Q").pack
+    kinds: dict[tuple[object, ...], bytes] = {}  # few pairs of shape and type, many tensors
     for tensor in tensors:
         raw = tensor.name.encode("utf-8", "surrogateescape")
-        dims = tuple(reversed(tensor.shape)) or (1,)
+        number = type_number(tensor)
+        numbers = kinds.get((tensor.shape, number))
+        if numbers is None:
+            dims = tensor.shape[::-1] or (1,)
+            numbers = kinds[tensor.shape, number] = struct.pack(f"<I{len(dims)}QI", len(dims), *dims, number)
         length = tensor.nbytes
-        numbers = struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, type_number(tensor), offset)
-        head.append(len(raw).to_bytes(8, "little") + raw + numbers)
+        head.append(u64(len(raw)) + raw + numbers + u64(offset))
         slots.append((tensor.name, offset, length))
-        offset = align(offset + length, alignment)
+        offset = -(-(offset + length) // alignment) * alignment
     head[0] = b"GGUF" + struct.pack("<IQQ", 3, len(slots), len(entries)) + b"".join(entries.values())
     header = b"".join(head)
     start = align(len(header), alignment) if slots else len(header)
