@@ -265,3 +265,14 @@ def test_many_tensors_plan_in_linear_time(tmp_path: Path) -> None:
 def test_errors_are_of_one_family() -> None:
     for kind in (CannotWriteError, DamagedFileError, LossError, PlanError, TargetExistsError):
         assert issubclass(kind, ModelFileError)
+
+
+def test_progress_counts_every_byte_once(source: Path, tmp_path: Path) -> None:
+    events: list[tuple[int, int, str]] = []
+    mg.convert(
+        source, tmp_path / "b.safetensors", threads=1, on_event=lambda e: events.append((e.done, e.total, e.tensor))
+    )
+    done = [d for d, _, _ in events]
+    assert done == sorted(done)
+    assert done[-1] == events[0][1] == 20 * 64 * 64 * 4
+    assert events[-1][2] == "reading back"

@@ -22,7 +22,7 @@ FLUSH_EVERY = 1 << 30  # bytes between syncs that let a killed run go on
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Bytes of tensors written so far, of how many, and the tensor just finished."""
+    """Bytes of tensors written so far, of how many, and the tensor at hand, or what is done instead."""
 
     done: int
     total: int
@@ -82,6 +82,7 @@ def execute(
             with ThreadPoolExecutor(1) as background:  # the disk catches up while the bytes are read back and compared
                 syncing = background.submit(run.sync)
                 if verify is not None:
+                    run.report(0, "reading back")
                     _compare(run.digests(), verify(sink.work, names))
                 syncing.result()
             sink.publish()
@@ -188,6 +189,7 @@ class _Run:
                 write_all(fd, data, step.offset + offset)
                 self._writeback(fd, step.offset + offset, len(data))
                 covered += len(data)
+                self.report(len(data), step.tensor.name)
             if covered != step.length:
                 raise PlanError(f"the tensor has {covered:,} bytes and {step.length:,} were planned")
             digest = hasher.hexdigest() if ordered else _hash(fd, step.offset, step.length)
@@ -197,13 +199,17 @@ class _Run:
         with self._lock:
             self._digests[number] = digest
             self.journal.finished(number, digest)
-            self._bytes += step.length
             self._unsynced += step.length
             if self._unsynced >= FLUSH_EVERY:
                 self._unsynced = 0
                 self.sync()
+
+    def report(self, count: int, what: str) -> None:
+        """Tell the caller that so many more bytes were written."""
+        with self._lock:
+            self._bytes += count
             if self.on_event is not None:
-                self.on_event(Progress(self._bytes, self._total, step.tensor.name))
+                self.on_event(Progress(self._bytes, self._total, what))
 
     def _already(self, number: int) -> bool:
         """A step that the journal has, and whose bytes are still what it says."""
