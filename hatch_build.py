@@ -90,8 +90,8 @@ def compile_kernels(root: Path, say: Any) -> bool:
         path.unlink()
     for compiler in compilers():
         with ThreadPoolExecutor(2) as pool:
-            results = pool.map(lambda level: build(compiler, source / "kernels.cpp", libraries[level], wanted[level]), wanted)
-            failed = {level: why for level, why in zip(wanted, results, strict=True) if why}
+            jobs = {v: pool.submit(build, compiler, source / "kernels.cpp", libraries[v], wanted[v]) for v in wanted}
+            failed = {level: why for level, job in jobs.items() if (why := job.result())}
         for level, why in failed.items():
             say(f"modelglot: the {level} kernels were not built by `{shlex.join(compiler)}`: {why}")
         if "baseline" not in failed:

@@ -25,7 +25,7 @@ def cast(data: Any, params: Any) -> bytes | memoryview:
         raw = np.frombuffer(data, np.uint8)
         out = np.empty(raw.size // source.itemsize * target.itemsize, np.uint8)
         native.caster(source.name, target.name)(raw.ctypes.data, raw.size // source.itemsize, out.ctypes.data)
-        return memoryview(out)
+        return out.data
     values = as_array(data, source, (-1,))
     through_f32 = {source.name, target.name} & {"bf16"} and {source.name, target.name} <= {"bf16", "f16", "f32"}
     with np.errstate(over="ignore", invalid="ignore"):

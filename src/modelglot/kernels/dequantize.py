@@ -13,7 +13,7 @@ from modelglot.kernels.native import KINDS, library
 
 
 def dequantize(data: Any, params: Mapping[str, Any]) -> bytes | memoryview:
-    """Blocks of ``params['from']`` as little-endian ``params['to']`` (default f32, or f16, bf16: rounded to nearest)."""
+    """Blocks of ``params['from']`` as little-endian ``params['to']``: f32 (default), or f16, bf16 rounded to nearest."""
     name, to = str(params["from"]), str(params.get("to", "f32"))
     if name not in BLOCKS:
         raise UnsupportedError(f"no blocks called `{name}`")
@@ -29,12 +29,12 @@ def dequantize(data: Any, params: Mapping[str, Any]) -> bytes | memoryview:
     if run is not None:
         out = np.empty(elements * (4 if to == "f32" else 2), np.uint8)
         run(raw.ctypes.data, out.ctypes.data, KINDS[to], elements)
-        return memoryview(out)
+        return out.data
     from modelglot.kernels.reference.dequantize import dequantize_blocks
 
     values = dequantize_blocks(name, raw.reshape(-1, block.bytes)).reshape(-1)
     if to == "f32":
-        return memoryview(values.view(np.uint8))
+        return values.view(np.uint8).data
     from modelglot.kernels.cast import cast
 
     return cast(values.view(np.uint8), {"from": "f32", "to": to})

@@ -108,16 +108,18 @@ def _usable() -> tuple[list[str], str]:
     return found, f"usable: {', '.join(found)}"
 
 
+_GRIDS = ("iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s", "iq1_s")  # in the order of the C structure
+
+
 class _Grids(ctypes.Structure):
-    _fields_ = [(n, _POINTER) for n in ("iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s", "iq1_s", "signs")]
+    _fields_ = [(name, _POINTER) for name in (*_GRIDS, "signs")]
 
 
 def _load(level: str) -> Native:
     from modelglot.kernels.reference.grids import SIGNS, grid
 
     handle = ctypes.CDLL(str(FOLDER / f"kernels_{level}.so"))
-    names = [name for name, _ in _Grids._fields_][:-1]
-    arrays = [grid(name) for name in names] + [SIGNS]
+    arrays = [*(grid(name) for name in _GRIDS), SIGNS]
     handle.mg_set_grids.argtypes = (_POINTER,)
     handle.mg_set_grids.restype = None
     handle.mg_set_grids(ctypes.byref(_Grids(*(a.ctypes.data for a in arrays))))

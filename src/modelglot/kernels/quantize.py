@@ -11,12 +11,11 @@ from modelglot.core.encoding import BLOCKS
 from modelglot.core.errors import InvalidFileError, UnsupportedError
 from modelglot.kernels.native import KINDS, library
 
-# Types with a quantizer. Those in ROWS weigh with the mean square of the whole row where importances are given.
-TYPES = frozenset(
-    "q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs tq1_0 tq2_0 mxfp4 nvfp4 q1_0 q2_0".split()
-)
-ROWS = frozenset({"q4_0", "q4_1", "q5_0", "q5_1"})
-WEIGHTED = frozenset("q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs".split())  # others ignore importances
+# Types with a quantizer: those that heed importances, and those that ignore them.
+WEIGHTED = frozenset(
+    {"q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs"}
+)  # fmt: skip
+TYPES = WEIGHTED | {"q8_0", "tq1_0", "tq2_0", "mxfp4", "nvfp4", "q1_0", "q2_0"}
 
 
 def quantize(data: Any, params: Mapping[str, Any]) -> bytes | memoryview:
@@ -62,7 +61,7 @@ def quantize(data: Any, params: Mapping[str, Any]) -> bytes | memoryview:
             f"{bad:,} of {elements:,} values are infinite or not a number: `{to}` blocks cannot hold them",
             hint="keep the tensor as floats, or mend the model",
         )
-    return memoryview(out)
+    return out.data
 
 
 def importances(params: Mapping[str, Any], to: str, elements: int) -> tuple[np.ndarray[Any, Any] | None, int]:
