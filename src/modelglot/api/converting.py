@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from modelglot.api.methods import decoded
 from modelglot.api.reading import PathLike, read_as, read_model
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.format import Format
@@ -114,6 +115,9 @@ def make_plan(
         route.append(f"renamed by {len(rules)} rule{'s' * (len(rules) > 1)}")
     casts = parse_rules(dtype)
     if casts:
+        count = len(model.tensors)
+        model = decoded(model)
+        route += ["decode quantized weights"] if len(model.tensors) != count else []
         model = cast(model, casts)
         route.append("cast to " + ", ".join(n if g == "*" else f"{n} ({g})" for g, n in casts))
     made = plan_model(model, place, allow_loss, route, extra)

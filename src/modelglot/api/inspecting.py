@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 
+from modelglot.api.methods import method_notes
 from modelglot.api.reading import PathLike, detect, read_as
 from modelglot.core.errors import CannotOpenError, located
 from modelglot.core.limits import Limits
@@ -39,6 +40,7 @@ def inspect(
         model = read_as(chosen, text, limits or Limits())
     facts = parse_name(os.path.basename(os.path.normpath(os.path.abspath(text))))
     notes = check_name(facts, model)
+    notes += method_notes(model)
     parts = [
         Part(c.role, c.path, len(c.names), sum(model.tensors[n].nbytes for n in c.names.values()))
         for c in components(model)

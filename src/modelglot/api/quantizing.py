@@ -8,6 +8,7 @@ from typing import Any
 
 from modelglot.api.converting import Target, finish, plan_model, resolve_target, to_bytes
 from modelglot.api.importance import load_imatrix
+from modelglot.api.methods import decoded
 from modelglot.api.reading import PathLike, read_model
 from modelglot.core.encoding import BLOCKS
 from modelglot.core.errors import UnsupportedError, printable
@@ -54,7 +55,7 @@ def make_quantize_plan(
         imatrix=weights is not None,
     )
     route = [f"read {model.format}", *([said] if said else [])]
-    model = quantize_pass(model, choices, imatrix=weights, requantize=requantize)
+    model = quantize_pass(decoded(model), choices, imatrix=weights, requantize=requantize)
     with_weights = f" with {len(weights):,} importance vectors" if weights else ""
     route.append(f"quantize to {recipe}{with_weights}")
     return plan_model(model, place, allow_loss, route, extra), place

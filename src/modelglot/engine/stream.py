@@ -51,7 +51,7 @@ def in_order(tensor: Tensor) -> bool:
     """True where `chunks` ascends whatever the chunk size."""
     data = tensor.data
     if isinstance(data, Derived):
-        return in_order(data.inputs[0])
+        return len(data.inputs) > 1 or in_order(data.inputs[0])
     return not (isinstance(data, Stored) and data.strides is not None)
 
 
@@ -164,8 +164,12 @@ def _storage(tensor: Tensor, data: Stored, source: Open, length: int) -> bytearr
 
 def _derived(tensor: Tensor, data: Derived, source: Open, size: int) -> Iterator[Chunk]:
     """A chunk of whole rows goes in, the same rows come out; single elements where nothing is in blocks."""
-    from modelglot.kernels.registry import kernel
+    from modelglot.kernels.registry import kernel, needs_all, whole
 
+    if needs_all(data.kernel):
+        made = whole(data.kernel, [read(t, source) for t in data.inputs], data.params)
+        yield from ((at, made[at : at + size]) for at in range(0, len(made), size))
+        return
     run, (operand,) = kernel(data.kernel), data.inputs
     before, after = operand.nbytes, tensor.nbytes
     blocks = isinstance(tensor.encoding, Blocks) or isinstance(operand.encoding, Blocks)

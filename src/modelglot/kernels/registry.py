@@ -1,12 +1,12 @@
-"""Kernels by the name a `Derived` tensor carries. All of them are element-wise: chunk in, chunk out.
+"""Kernels by the name a `Derived` tensor carries. Those of `_TABLE` are element-wise: chunk in, chunk out.
 
 ``quantize`` and ``dequantize`` need chunks of whole blocks (`modelglot.core.encoding.BLOCKS`), and ``quantize`` with
-an importance matrix chunks of whole rows.
+an importance matrix chunks of whole rows. Those of `_WHOLE` need all parts of a weight at once and give float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -17,6 +17,40 @@ _TABLE = {
     "dequantize": "modelglot.kernels.dequantize:dequantize",
     "quantize": "modelglot.kernels.quantize:quantize",
 }
+
+
+_WHOLE = {name: f"modelglot.kernels.methods:{name}" for name in (
+    "gptq", "awq", "packed", "scaled", "nvfp4", "mxfp4", "mlx", "bnb4", "bnb8")}  # fmt: skip
+
+
+def needs_all(name: str) -> bool:
+    """True for kernels that cannot work chunk by chunk."""
+    return name in _WHOLE
+
+
+def whole(name: str, data: Sequence[Any], params: Mapping[str, Any]) -> memoryview:
+    """Run a kernel of `_WHOLE` on the bytes of its parts; ``params`` names them with dtypes and shapes.
+
+    Returns the result as contiguous little-endian float32. Raises InvalidFileError where parts do not fit together.
+    """
+    import numpy as np
+
+    from modelglot.core.dtype import DTYPES
+    from modelglot.core.errors import InvalidFileError
+    from modelglot.kernels.arrays import as_array
+
+    parts = {}
+    for suffix, raw, dtype, shape in zip(params["inputs"], data, params["dtypes"], params["shapes"], strict=True):
+        array = as_array(raw, DTYPES[dtype], tuple(shape))
+        parts[suffix] = array.astype(np.float32) if DTYPES[dtype].kind == "float" else array
+    module, function = _WHOLE[name].split(":")
+    try:
+        made = getattr(import_module(module), function)(parts, params)
+    except (IndexError, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise InvalidFileError(f"the parts of this {name} weight do not fit together: {error}") from None
+    if list(made.shape) != list(params["shape"]):
+        raise InvalidFileError(f"the parts give the shape {list(made.shape)}, not {params['shape']}")
+    return memoryview(np.ascontiguousarray(made, "<f4")).cast("B")
 
 
 def kernel(name: str) -> Kernel:
