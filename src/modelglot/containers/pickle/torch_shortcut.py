@@ -62,7 +62,9 @@ class Shortcut:
         dtype, view = storage_dtype(cls), self._views.get((sizes, strides))
         if view is None:
             view = self._views[sizes, strides] = _view(sizes, strides)
-        number, first = self._natural(count), self._natural(offset)
+        number, first = self._naturals.get(count), 0 if offset == b"K\0" else self._natural(offset)
+        if number is None:
+            number = self._natural(count)
         if dtype is None or view is None or number < 0 or first < 0 or length[0] != len(digits):
             return None
         key = digits.decode()
@@ -79,9 +81,7 @@ class Shortcut:
 
     def _natural(self, raw: bytes) -> int:
         """The operand of BININT1, BININT2 or BININT, which may be negative."""
-        known = self._naturals.get(raw)
-        if known is None:
-            known = self._naturals[raw] = int.from_bytes(raw[1:], "little", signed=raw[0] == 0x4A)
+        known = self._naturals[raw] = int.from_bytes(raw[1:], "little", signed=raw[0] == 0x4A)
         return known
 
 

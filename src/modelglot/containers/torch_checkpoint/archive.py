@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from modelglot.containers.pickle.machine import Machine
 from modelglot.containers.pickle.naming import Named
-from modelglot.containers.pickle.quiet import collector_paused
 from modelglot.containers.pickle.torch_storage import Home, Resolve, Storages
 from modelglot.containers.pickle.window import Place, Window
 from modelglot.containers.torch_checkpoint.reading import Parts, machine, named_value
 from modelglot.containers.zip import Archive, Member
+from modelglot.core.collector import paused
 from modelglot.core.errors import InvalidFileError, located, printable
 from modelglot.core.format import FileSet
 from modelglot.core.limits import MIB, Limits
@@ -118,7 +118,7 @@ class TorchArchive:
 
 def read_zip(files: FileSet, name: str, limits: Limits) -> Parts:
     """A file by ``torch.save``."""
-    with collector_paused():
+    with paused():
         archive = TorchArchive(files, name, limits)
         named, _ = archive.pickle(f"{archive.root}data.pkl", "data")
         return archive.parts(named)

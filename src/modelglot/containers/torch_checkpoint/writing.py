@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelglot.containers.pickle.emitter import Emitter
-from modelglot.containers.pickle.quiet import collector_paused
 from modelglot.containers.torch_checkpoint.pruning import Pruned
 from modelglot.containers.zip_layout import Entry, build
+from modelglot.core.collector import paused
 from modelglot.core.encoding import Packed, Plain
 from modelglot.core.layout import OutFile
 from modelglot.core.model import Model, flat_tree
@@ -54,7 +54,7 @@ def chosen_tree(model: Model) -> tuple[Any, Pruned | None]:
 
 def file(name: str, tensors: Mapping[str, Tensor], tree: Any) -> OutFile:
     """One archive with these tensors, which the tree refers to."""
-    with collector_paused():
+    with paused():
         return _file(name, tensors, tree)
 
 
@@ -112,9 +112,8 @@ class _Writer:
         kind = tensor.dtype.name, tensor.shape
         around = self._around.get(kind)
         if around is not None:
-            out.out += around[0]
-            out.text(self._key(name, tensor))
-            out.out += around[1]
+            key = self._key(name, tensor).encode()
+            out.out += b"%bX%c\0\0\0%b%b" % (around[0], len(key), key, around[1])
             return
         self._rebuild(out, name, tensor, False)
         before, after = out.fetching(), out.fetching()
