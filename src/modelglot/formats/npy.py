@@ -6,10 +6,8 @@ Specification: numpy.org, ``numpy.lib.format``. Arrays of Python objects are pic
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from modelglot.containers import npy_header
-from modelglot.containers.npy_record import Record, objects_record, tensor_record
-from modelglot.containers.pickle.window import Place, Window
 from modelglot.core.errors import UnsupportedError, located
 from modelglot.core.format import FileSet, FormatInfo, Match, Probe, Source
 from modelglot.core.layout import Layout, Options
@@ -18,6 +16,11 @@ from modelglot.core.model import Model
 from modelglot.core.notes import Finding, Loss, Note
 from modelglot.core.tensor import Extent
 from modelglot.core.tree import Node, TensorRef
+
+if TYPE_CHECKING:
+    from modelglot.containers.npy_record import Record
+
+_MAGIC = b"\x93NUMPY"
 
 
 class Npy:
@@ -31,7 +34,7 @@ class Npy:
     )
 
     def sniff(self, probe: Probe) -> Match | None:
-        if probe.is_folder or not probe.head.startswith(npy_header.MAGIC):
+        if probe.is_folder or not probe.head.startswith(_MAGIC):
             return None
         if probe.name.lower().endswith(".eqx"):
             return Match(40, "starts with a NumPy array")
@@ -48,7 +51,7 @@ class Npy:
         with located(path=source.path):
             first = self._record(source, number, 0, name.rpartition("/")[2].removesuffix(".npy"), limits)
             parts, end = [first], first.end
-            while end < source.size and source.pread(end, min(6, source.size - end)) == npy_header.MAGIC:
+            while end < source.size and source.pread(end, min(6, source.size - end)) == _MAGIC:
                 limits.check("tensors", len(parts), "arrays in the file", offset=end)
                 parts.append(self._record(source, number, end, f"arr_{len(parts)}", limits))
                 end = parts[-1].end
@@ -66,6 +69,10 @@ class Npy:
         return Model(self.info.name, files.refs(), tensors, None, tree=tree, notes=tuple(notes))
 
     def _record(self, source: Source, number: int, start: int, name: str, limits: Limits) -> Record:
+        from modelglot.containers import npy_header
+        from modelglot.containers.npy_record import objects_record, tensor_record
+        from modelglot.containers.pickle.window import Place, Window
+
         left = source.size - start
         with located(base=start):
             header = npy_header.parse(source.pread(start, min(npy_header.READ, left)))

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from modelglot.containers.pickle.window import Place, Window
-from modelglot.containers.torch_checkpoint import reading
 from modelglot.containers.torch_checkpoint.detect import is_legacy
-from modelglot.containers.torch_checkpoint.hazards import file_hazards
 from modelglot.core.errors import InvalidFileError, UnsupportedError, located, printable
 from modelglot.core.format import FileSet, FormatInfo, Match, Probe
 from modelglot.core.layout import Layout, Options
@@ -56,6 +53,9 @@ class Pickle:
         return None
 
     def read(self, files: FileSet, limits: Limits) -> Model:
+        from modelglot.containers.pickle.window import Place, Window
+        from modelglot.containers.torch_checkpoint import reading
+
         name = files.primary
         if name is None:
             raise InvalidFileError("a folder is not one file", path=files.root, hint="name the file")
@@ -85,6 +85,8 @@ class Pickle:
         raise UnsupportedError("pickle is not written: what reads it would run it")
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
+        from modelglot.containers.torch_checkpoint.hazards import file_hazards
+
         return file_hazards(files, limits)
 
 

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import partial
 from math import prod
 from typing import Any
 
 from modelglot.containers import strict_json
-from modelglot.containers.shard_index import index_bytes, read_index, read_sharded
 from modelglot.core.dtype import DTYPES, DType
 from modelglot.core.encoding import plain_encoding
 from modelglot.core.errors import DamagedFileError, InvalidFileError, ModelFileError, located, printable
@@ -72,8 +70,13 @@ class Safetensors:
     def read(self, files: FileSet, limits: Limits) -> Model:
         name = files.primary or self._main(files)
         if name.endswith(".json"):
+            from modelglot.containers.shard_index import read_index, read_sharded
+
             index = read_index(files, name, limits)
-            return read_sharded(files, limits, index, partial(self._read_one, files, limits), self.info.name)
+            def one(shard: str) -> Model:
+                return self._read_one(files, limits, shard)
+
+            return read_sharded(files, limits, index, one, self.info.name)
         return self._read_one(files, limits, name)
 
     def _main(self, files: FileSet) -> str:
@@ -127,6 +130,8 @@ class Safetensors:
         groups = shard(sizes, options.max_shard_size)
         if len(groups) == 1:
             return Layout((self._file(options.name or "model" + SUFFIX, model, groups[0], sizes),))
+        from modelglot.containers.shard_index import index_bytes
+
         stem = (options.name or "model" + SUFFIX).removesuffix(SUFFIX)
         outputs, weight_map = [], {}
         for number, group in enumerate(groups, 1):

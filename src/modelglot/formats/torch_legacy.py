@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from modelglot.containers.torch_checkpoint import reading
 from modelglot.containers.torch_checkpoint.detect import is_legacy, is_torch_tar
-from modelglot.containers.torch_checkpoint.hazards import file_hazards
-from modelglot.containers.torch_checkpoint.legacy import read_legacy, read_tar
 from modelglot.core.errors import InvalidFileError, UnsupportedError
 from modelglot.core.format import FileSet, FormatInfo, Match, Probe
 from modelglot.core.layout import Layout, Options
@@ -38,6 +35,9 @@ class TorchLegacy:
         return None
 
     def read(self, files: FileSet, limits: Limits) -> Model:
+        from modelglot.containers.torch_checkpoint import reading
+        from modelglot.containers.torch_checkpoint.legacy import read_legacy, read_tar
+
         name = files.primary
         if name is None:
             raise InvalidFileError("a folder is not one file", path=files.root, hint="name the file")
@@ -53,6 +53,8 @@ class TorchLegacy:
         raise UnsupportedError("torch-legacy is not written", hint="write torch-zip")
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
+        from modelglot.containers.torch_checkpoint.hazards import file_hazards
+
         return file_hazards(files, limits)
 
 

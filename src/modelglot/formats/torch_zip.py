@@ -6,12 +6,9 @@ Source: the behaviour of ``torch.save`` and ``torch.load`` of PyTorch 1.6 to 2.1
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 
-from modelglot.containers.shard_index import index_bytes, read_index, read_sharded
-from modelglot.containers.torch_checkpoint import detect, writing
-from modelglot.containers.torch_checkpoint.folder import read_file
-from modelglot.containers.torch_checkpoint.hazards import file_hazards
+from modelglot.containers.torch_checkpoint import detect
+from modelglot.containers.torch_checkpoint.dtype_names import DTYPES
 from modelglot.core.errors import InvalidFileError, LossError
 from modelglot.core.format import FileSet, FormatInfo, Match, Probe
 from modelglot.core.layout import Layout, Options, OutFile, Piece, shard
@@ -31,7 +28,7 @@ class TorchZip:
         suffixes=(".pt", ".pth", ".ckpt", ".bin"),
         spec="https://docs.pytorch.org/docs/stable/notes/serialization.html",
         can=frozenset({"read", "write", "shards", "tree", "ties", "folder"}),
-        dtypes=writing.DTYPES,
+        dtypes=DTYPES,
         framework="pt",
         blurb="a zip of a pickle and its tensors; training checkpoints and ties as they are; the pickle is never run",
     )
@@ -47,6 +44,8 @@ class TorchZip:
         return Match(98, "a zip with data.pkl") if detect.zip_kind(probe) == "torch-zip" else None
 
     def read(self, files: FileSet, limits: Limits) -> Model:
+        from modelglot.containers.torch_checkpoint.folder import read_file
+
         name = files.primary
         if name is None:
             found = detect.folder_choice(tuple(files.names()))
@@ -55,15 +54,22 @@ class TorchZip:
                                        hint="name one of the files")
             name = found[0]
         if name.endswith(".json"):
+            from modelglot.containers.shard_index import read_index, read_sharded
+
             index = read_index(files, name, limits)
-            return read_sharded(files, limits, index, partial(read_file, files, limits), self.info.name)
+            return read_sharded(files, limits, index, lambda shard: read_file(files, limits, shard), self.info.name)
         return read_file(files, limits, name)
 
     def losses(self, model: Model) -> Iterable[Loss]:
+        from modelglot.containers.torch_checkpoint import writing
+
         return writing.losses(model)
 
     def layout(self, model: Model, options: Options) -> Layout:
         """One file with the model's tree, or flat shards with an index; LossError for a nested tree in shards."""
+        from modelglot.containers.shard_index import index_bytes
+        from modelglot.containers.torch_checkpoint import writing
+
         tree, _ = writing.chosen_tree(model)
         sizes = {name: tensor.nbytes for name, tensor in model.tensors.items()}
         groups = shard(sizes, options.max_shard_size)
@@ -86,6 +92,8 @@ class TorchZip:
         return Layout(tuple(outputs))
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
+        from modelglot.containers.torch_checkpoint.hazards import file_hazards
+
         return file_hazards(files, limits)
 
 

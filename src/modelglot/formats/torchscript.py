@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modelglot.containers.torch_checkpoint import reading
-from modelglot.containers.torch_checkpoint.archive import TorchArchive
 from modelglot.containers.torch_checkpoint.detect import zip_kind
-from modelglot.containers.torch_checkpoint.hazards import file_hazards
 from modelglot.core.errors import InvalidFileError, UnsupportedError, printable
 from modelglot.core.format import FileSet, FormatInfo, Match, Probe
 from modelglot.core.layout import Layout, Options
@@ -20,6 +17,10 @@ from modelglot.core.limits import MIB, Limits
 from modelglot.core.model import Model, SideFile
 from modelglot.core.notes import Finding, Loss, Note
 from modelglot.core.tree import Inert, TensorRef, walk
+
+if TYPE_CHECKING:
+    from modelglot.containers.torch_checkpoint.archive import TorchArchive
+    from modelglot.containers.torch_checkpoint.reading import Parts
 
 _DECLARED = re.compile(r"__(?:parameters|buffers)__ = \[([^\]]*)\]")
 
@@ -42,6 +43,9 @@ class TorchScript:
         return Match(97, "a torch.package archive", "package") if kind == "torch-package" else None
 
     def read(self, files: FileSet, limits: Limits) -> Model:
+        from modelglot.containers.torch_checkpoint.archive import TorchArchive
+        from modelglot.containers.torch_checkpoint.reading import model
+
         if files.primary is None:
             raise InvalidFileError("a folder is not one file", path=files.root, hint="name the file")
         archive = TorchArchive(files, files.primary, limits)
@@ -60,9 +64,9 @@ class TorchScript:
         code = sum(1 for s in parts.sides if s.name.startswith("code/") and s.name.endswith(".py"))
         parts.notes.append(Note("torchscript-code", f"{code:,} code files, which are not run; the weights alone do not "
                                 "say what the model computes"))
-        return reading.model(files, self.info.name, parts)
+        return model(files, self.info.name, parts)
 
-    def _drop_empty(self, archive: TorchArchive, parts: reading.Parts) -> None:
+    def _drop_empty(self, archive: TorchArchive, parts: Parts) -> None:
         """Tensors without elements that are neither parameter nor buffer: scratch of the code, not weights."""
         empty = [n for n, t in parts.named.tensors.items() if t.numel == 0]
         if not empty:
@@ -88,6 +92,8 @@ class TorchScript:
         raise UnsupportedError("torchscript is not written: its code cannot be made from weights")
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
+        from modelglot.containers.torch_checkpoint.hazards import file_hazards
+
         return file_hazards(files, limits)
 
 

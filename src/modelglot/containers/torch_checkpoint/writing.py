@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelglot.containers.pickle.emitter import Emitter
+from modelglot.containers.torch_checkpoint.dtype_names import DTYPES, V2, V3
 from modelglot.containers.torch_checkpoint.pruning import Pruned
 from modelglot.containers.zip_layout import Entry, build
 from modelglot.core.collector import paused
@@ -23,16 +24,6 @@ from modelglot.core.tree import Node, TensorRef
 
 ROOT = "archive"
 ALIGNMENT = 64
-_V2 = {
-    "f64": "Double", "f32": "Float", "f16": "Half", "bf16": "BFloat16", "i64": "Long", "i32": "Int", "i16": "Short",
-    "i8": "Char", "u8": "Byte", "bool": "Bool", "c64": "ComplexFloat", "c128": "ComplexDouble",
-}  # fmt: skip
-_V3 = {
-    "u16": "uint16", "u32": "uint32", "u64": "uint64", "c32": "complex32", "f8_e4m3": "float8_e4m3fn",
-    "f8_e5m2": "float8_e5m2", "f8_e4m3fnuz": "float8_e4m3fnuz", "f8_e5m2fnuz": "float8_e5m2fnuz",
-    "f8_e8m0": "float8_e8m0fnu", "f4_e2m1": "float4_e2m1fn_x2",
-}  # fmt: skip
-DTYPES = frozenset((*_V2, *_V3))
 
 
 def holds(tensor: Tensor) -> bool:
@@ -127,17 +118,17 @@ class _Writer:
         self._after(out, tensor, grad)
 
     def _before(self, out: Emitter, kind: str) -> None:
-        newer = _V3.get(kind)
+        newer = V3.get(kind)
         out.global_(f"torch._utils\n_rebuild_tensor_v{3 if newer else 2}")
         out.out += b"(("
         out.text("storage")
-        out.global_("torch.storage\nUntypedStorage" if newer else f"torch\n{_V2[kind]}Storage")
+        out.global_("torch.storage\nUntypedStorage" if newer else f"torch\n{V2[kind]}Storage")
 
     def _after(self, out: Emitter, tensor: Tensor, grad: bool) -> None:
         kind, shape = tensor.dtype.name, tensor.shape
         if kind == "f4_e2m1":
             shape = (*shape[:-1], shape[-1] // 2)
-        newer = _V3.get(kind)
+        newer = V3.get(kind)
         out.text("cpu")
         out.integer(tensor.nbytes if newer else tensor.numel)
         out.out += b"tQK\0"
