@@ -1,4 +1,4 @@
-"""Quantized weights of other worlds against what their own libraries decode them to (recorded: data/make_methods.py)."""
+"""Quantized weights of other worlds against what their own libraries decode them to: see data/make_methods.py."""
 
 from __future__ import annotations
 

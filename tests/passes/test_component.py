@@ -17,7 +17,7 @@ OPTIMIZER = {"state": {0: {"exp_avg": np.zeros((2, 2), np.float32)}}, "param_gro
 LAYOUTS = {
     "flat": (W, ""),
     "lightning": ({"epoch": 1, "state_dict": W, "optimizer_states": [OPTIMIZER], "lr_schedulers": []}, "state_dict"),
-    "by hand": ({"epoch": 1, "model_state_dict": W, "optimizer_state_dict": OPTIMIZER, "loss": 0.5}, "model_state_dict"),
+    "by hand": ({"epoch": 1, "model_state_dict": W, "optimizer_state_dict": OPTIMIZER, "loss": 1}, "model_state_dict"),
     "timm": ({"arch": "x", "state_dict": W, "state_dict_ema": W, "optimizer": OPTIMIZER}, "state_dict"),
     "nested": ({"model": {"args": {"dim": 2}, "state_dict": W}, "optimizer": OPTIMIZER}, "model.state_dict"),
     "one unusual key": ({"my_net": W, "optimizer": OPTIMIZER, "step": 3}, "my_net"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -188,3 +189,45 @@ def test_a_hugging_face_folder_keeps_its_files(tmp_path: Path) -> None:
     names = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert {"config.json", "tokenizer.json", "1_Pooling/config.json", "pytorch_model.bin.index.json"} <= names
     assert mg.diff(folder_, tmp_path / "out").same
+
+
+# SHA-256 of what llama.cpp's own llama_model_quantize (libllama of release v0.5.0) makes of this model's float16 form.
+QUANTIZED = {
+    "iq4_nl": "ed65a69d6ceb29d0ca15f304d2ade6d417b8229c53728a051dbdbbab6a59c894",
+    "iq4_xs": "55774849f739670f6843cc6f1e5cce50b4fda4a44e2bea59138ddbc272400998",
+    "q2_k": "c7c9a27bc9b5004eaa297bc6ed0296f70a2783d0680f02315d9ec262362b6f44",
+    "q3_k_m": "5b429f751e69e6de05185492bd40ae38f33fc17a87c59954e616d4afc086ea1c",
+    "q4_0": "5ba170526794902da0dd135b235a1627c1eb0aa02a93e3a18b4bbeae783b929c",
+    "q4_k_m": "27e1496775b07d69415cc5b6658f448ded3829cd2d769473cf2781e77d020b19",
+    "q4_k_s": "cff71c7fd9d44a3ce339c6313e2ed4e42681dee8568eb5c9a20e327cded65a8f",
+    "q5_k_m": "7378a40b95ecd219f48a7edbc743dc58dc5adb9923460f70fb4843c681bb0289",
+    "q5_k_s": "f49d735d6da0793415fb69f8537066995ea9bc33cc26bab18dca471a9668712f",
+    "q6_k": "e02e2a90bcca06262eec989c276d985b15c3f307a65304b64e213748367ef948",
+    "q8_0": "f7933c716a5b5334c54b997d1f6db3f38a0786c9046ac5f46311b396a3f1fe54",
+    "tq1_0": "a89323f1571ded7d5156ff262a9ea7bac3239128c666e79a1e3035eb64784fbc",
+    "tq2_0": "ed448a8f0a6036e6ecf3a83eaf200915cab8e927c4af975f9b6e30816dcac9ee",
+}
+
+
+@pytest.fixture(scope="module")
+def smollm2_f16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published Q4_1 file, decoded to float16 except for what llama.cpp always keeps in float32."""
+    out = tmp_path_factory.mktemp("smollm2") / "f16.gguf"
+    mg.convert(find("smollm2-135m-q4_1-gguf", ".gguf"), out, dtype=["*_norm.weight=f32", "f16"])
+    return out
+
+
+@pytest.mark.parametrize("recipe", QUANTIZED)
+def test_a_quantized_file_is_llama_quantizes_file_byte_for_byte(recipe: str, smollm2_f16: Path, tmp_path: Path) -> None:
+    mg.quantize(smollm2_f16, tmp_path / "out.gguf", recipe)
+    with (tmp_path / "out.gguf").open("rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == QUANTIZED[recipe]
+
+
+def test_decoding_a_real_file_is_the_gguf_packages_decoding(smollm2_f16: Path) -> None:
+    from gguf import GGUFReader, dequantize
+
+    decoded = mg.load(smollm2_f16)
+    for tensor in GGUFReader(find("smollm2-135m-q4_1-gguf", ".gguf")).tensors[:40]:
+        wanted = dequantize(tensor.data, tensor.tensor_type)
+        assert np.array_equal(decoded[tensor.name], wanted.astype(decoded[tensor.name].dtype)), tensor.name

@@ -35,7 +35,8 @@ def quantize(
         kind = chooser.type_for(tensor)
         tensors[name] = tensor if kind is None else _made(tensor, kind, (imatrix or {}).get(name), choices, requantize)
     number = next(n for n, name in FILE_TYPES.items() if name == choices.recipe)
-    entries = dict(model.metadata.entries())
+    own = ("general.quantization_version", "general.file_type")  # at the end, where llama-quantize puts them
+    entries = {key: entry for key, entry in model.metadata.entries() if key not in own}
     entries["general.quantization_version"] = Entry(_VERSION, "u32")
     entries["general.file_type"] = Entry(number, "u32")
     notes = model.notes
