@@ -13,7 +13,7 @@ from modelglot.kernels.native import KINDS, library
 
 
 def dequantize(data: Any, params: Mapping[str, Any]) -> bytes | memoryview:
-    """Blocks of ``params['from']`` as little-endian ``params['to']``: f32 (default), or f16, bf16 rounded to nearest."""
+    """Blocks of ``params['from']`` as little-endian ``params['to']``: f32 (default), or f16, bf16 rounded."""
     name, to = str(params["from"]), str(params.get("to", "f32"))
     if name not in BLOCKS:
         raise UnsupportedError(f"no blocks called `{name}`")

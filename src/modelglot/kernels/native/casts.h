@@ -52,8 +52,40 @@ static void f16_to_f32(const uint8_t* in, int64_t n, uint8_t* out) {
     for (; i < n; ++i) put_u32(out + 4 * i, bits_of_half(get_u16(in + 2 * i)));
 }
 
+#if defined(__AVX512F__)
+INLINE __m256i bf16_sixteen(__m512i u) {
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd), 16);
+    const __mmask16 nan = _mm512_cmp_ps_mask(_mm512_castsi512_ps(u), _mm512_castsi512_ps(u), _CMP_UNORD_Q);
+    const __m512i sign = _mm512_slli_epi32(_mm512_srli_epi32(u, 31), 15);
+    const __m512i quiet = _mm512_or_si512(sign, _mm512_set1_epi32(0x7fc0));
+    return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(rounded, nan, quiet));
+}
+#elif defined(__AVX2__)
+INLINE __m256i bf16_eight(__m256i u) {  // in the low halves of eight integers
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd), 16);
+    const __m256 nan = _mm256_cmp_ps(_mm256_castsi256_ps(u), _mm256_castsi256_ps(u), _CMP_UNORD_Q);
+    const __m256i sign = _mm256_slli_epi32(_mm256_srli_epi32(u, 31), 15);
+    const __m256i quiet = _mm256_or_si256(sign, _mm256_set1_epi32(0x7fc0));
+    return _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(nan));
+}
+INLINE __m256i bf16_sixteen(__m256i a, __m256i b) {
+    return _mm256_permute4x64_epi64(_mm256_packus_epi32(bf16_eight(a), bf16_eight(b)), 0xd8);
+}
+#endif
+
 static void f32_to_bf16(const uint8_t* in, int64_t n, uint8_t* out) {
-    for (int64_t i = 0; i < n; ++i) put_u16(out + 2 * i, bf16_of(get_u32(in + 4 * i)));
+    int64_t i = 0;
+#if defined(__AVX512F__)
+    for (; i + 16 <= n; i += 16) _mm256_storeu_si256((__m256i*)(out + 2 * i), bf16_sixteen(_mm512_loadu_si512(in + 4 * i)));
+#elif defined(__AVX2__)
+    for (; i + 16 <= n; i += 16) {
+        const __m256i* from = (const __m256i*)(in + 4 * i);
+        _mm256_storeu_si256((__m256i*)(out + 2 * i), bf16_sixteen(_mm256_loadu_si256(from), _mm256_loadu_si256(from + 1)));
+    }
+#endif
+    for (; i < n; ++i) put_u16(out + 2 * i, bf16_of(get_u32(in + 4 * i)));
 }
 
 static void bf16_to_f32(const uint8_t* in, int64_t n, uint8_t* out) {
@@ -77,12 +109,20 @@ static void bf16_to_f16(const uint8_t* in, int64_t n, uint8_t* out) {
 }
 
 static void f16_to_bf16(const uint8_t* in, int64_t n, uint8_t* out) {
-    alignas(64) uint8_t wide[4096];
-    for (int64_t i = 0; i < n; i += 1024) {
-        const int64_t count = n - i < 1024 ? n - i : 1024;
-        f16_to_f32(in + 2 * i, count, wide);
-        f32_to_bf16(wide, count, out + 2 * i);
+    int64_t i = 0;
+#if defined(__AVX512F__)
+    for (; i + 16 <= n; i += 16) {
+        const __m512 x = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)(in + 2 * i)));
+        _mm256_storeu_si256((__m256i*)(out + 2 * i), bf16_sixteen(_mm512_castps_si512(x)));
     }
+#elif defined(__F16C__) && defined(__AVX2__)
+    for (; i + 16 <= n; i += 16) {
+        const __m256 a = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(in + 2 * i)));
+        const __m256 b = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(in + 2 * i + 16)));
+        _mm256_storeu_si256((__m256i*)(out + 2 * i), bf16_sixteen(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+    }
+#endif
+    for (; i < n; ++i) put_u16(out + 2 * i, bf16_of(bits_of_half(get_u16(in + 2 * i))));
 }
 
 static void widen(const void* source, int kind, int64_t n, float* out) {

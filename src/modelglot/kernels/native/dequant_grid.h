@@ -74,25 +74,38 @@ INLINE void dequantize_iq3_s(const uint8_t* q, float* x) {
         signed_two_fours(grids.iq3_s + 4 * a, grids.iq3_s + 4 * b, d * (float)(1 + 2 * scale), q[74 + j], x);
     }
 }
+// IQ1: points of -1, 0, 1 shifted up or down by an eighth, counted in eighths.
+INLINE void put_shifted(float* x, int a, int b, bool down_a, bool down_b, float d) {
+    uint64_t low, high;
+    memcpy(&low, grids.iq1_s + 8 * a, 8);
+    memcpy(&high, grids.iq1_s + 8 * b, 8);
+    const uint64_t up = 0x0101010101010101ull;
+    const Levels shift = join(down_a ? ~0ull : up, down_b ? ~0ull : up);
+    const Wide w = wide((join(low, high) << 3) + shift);
+    for (int k = 0; k < WIDES; ++k) put(x, k, (d - vf{}) * (w.v[k] * (0.125f - vf{})));
+}
 INLINE void dequantize_iq1_s(const uint8_t* q, float* x) {
     const float d = get_half(q);
-    for (int j = 0; j < 8; ++j) {
-        const int high = get_u16(q + 34 + 2 * j);
-        const float dl = d * (float)(2 * (high >> 12 & 7) + 1), delta = high & 0x8000 ? -0.125f : 0.125f;
-        for (int k = 0; k < 4; ++k, x += 8) {
-            const int8_t* grid = grids.iq1_s + 8 * (q[2 + 4 * j + k] | (high >> 3 * k & 7) << 8);
-            EACH(8) x[i] = dl * ((float)grid[i] + delta);
-        }
+    for (int j = 0; j < 8; ++j, x += 32) {
+        const int h = get_u16(q + 34 + 2 * j);
+        const uint8_t* l = q + 2 + 4 * j;
+        const float dl = d * (float)(2 * (h >> 12 & 7) + 1);
+        const bool down = h & 0x8000;
+        put_shifted(x, l[0] | (h & 7) << 8, l[1] | (h >> 3 & 7) << 8, down, down, dl);
+        put_shifted(x + 16, l[2] | (h >> 6 & 7) << 8, l[3] | (h >> 9 & 7) << 8, down, down, dl);
     }
 }
 INLINE void dequantize_iq1_m(const uint8_t* q, float* x) {
     const uint8_t* s = q + 48;
     const float d = float_of_half((uint16_t)(get_u16(s) >> 12 | (get_u16(s + 2) >> 8 & 0xf0) | (get_u16(s + 4) >> 4 & 0xf00)
                                              | (get_u16(s + 6) & 0xf000)));
-    for (int j = 0; j < 32; ++j, x += 8) {
-        const int high = q[32 + j / 2] >> 4 * (j % 2), scale = get_u16(s + j / 8 * 2) >> 3 * (j / 2 % 4) & 7;
-        const float dl = d * (float)(2 * scale + 1), delta = high & 8 ? -0.125f : 0.125f;
-        const int8_t* grid = grids.iq1_s + 8 * (q[j] | (high & 7) << 8);
-        EACH(8) x[i] = dl * ((float)grid[i] + delta);
+    for (int j = 0; j < 16; ++j, x += 16) {
+        const int h = q[32 + j], scale = get_u16(s + j / 4 * 2) >> 3 * (j % 4) & 7;
+        put_shifted(x, q[2 * j] | (h & 7) << 8, q[2 * j + 1] | (h >> 4 & 7) << 8, h & 8, h & 128, d * (float)(2 * scale + 1));
     }
+}
+INLINE void dequantize_q1_0(const uint8_t* q, float* x) {
+    const uint32_t d = bits_of(get_half(q));
+    for (int j = 0; j < 16; ++j, x += 8)
+        EACH(8) x[i] = float_of_bits(d ^ SIGN_BITS.of[(uint8_t)~q[2 + j]][i]);
 }

@@ -47,7 +47,7 @@ def scaled(levels: Array, d: Array, m: Array | None = None) -> Array:
 
 def q5_levels(q: Array) -> Array:
     high = np.unpackbits(q[:, :4], axis=1, bitorder="little")
-    return np.bitwise_or(nibbles(q[:, 4:], 16), high << 4)
+    return np.asarray(nibbles(q[:, 4:], 16) | high << 4)
 
 
 def q2_k(q: Array) -> Array:

@@ -65,7 +65,7 @@ def half_powers(e: Array) -> Array:
     """E8M0 as float32, halved because E2M1 above is doubled."""
     e = e.astype(np.uint32)
     bits = np.where(e < 2, np.uint32(0x00200000) << np.minimum(e, 1), (np.maximum(e, 1) - 1) << 23)
-    return bits.astype(np.uint32).view(np.float32)
+    return np.asarray(bits.astype(np.uint32).view(np.float32))
 
 
 def quantize_mxfp4(x: Array) -> Array:
