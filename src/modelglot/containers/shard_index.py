@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelglot.containers import strict_json
 from modelglot.core.dtype import dtype
@@ -23,8 +23,7 @@ from modelglot.core.tensor import Missing, Tensor
 SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.[A-Za-z0-9]+)$")
 
 
-@dataclass(frozen=True, slots=True)
-class ShardIndex:
+class ShardIndex(NamedTuple):
     """``weight_map`` as stored; ``metadata`` is the index's own (``total_size`` and whatever else)."""
 
     name: str

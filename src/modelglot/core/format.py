@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from modelglot.core.layout import Layout, Options
 from modelglot.core.limits import Limits
@@ -12,8 +11,7 @@ from modelglot.core.model import FileRef, Model
 from modelglot.core.notes import Finding, Loss
 
 
-@dataclass(frozen=True, slots=True)
-class FormatInfo:
+class FormatInfo(NamedTuple):
     """``name`` is kebab-case and what ``--to`` and ``--from`` take. ``suffixes`` start with a dot, the usual one first.
 
     ``can`` is a subset of read, write, shards (several output files), tree (nested values), metadata (typed),
@@ -33,8 +31,7 @@ class FormatInfo:
     blurb: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """How sure a reader is: 100 a magic number, 80 a plausible structure, 50 a guess. ``why`` is for people."""
 
     score: int

@@ -30,8 +30,7 @@ class Fixup(NamedTuple):
     targets: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OutFile:
+class OutFile(NamedTuple):
     """One output file. Bytes that no piece and no slot covers are zero."""
 
     name: str
@@ -41,8 +40,7 @@ class OutFile:
     fixups: tuple[Fixup, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """The files of a target, in the order in which they are published (an index comes last)."""
 
     files: tuple[OutFile, ...]

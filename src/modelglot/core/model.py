@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelglot.core.metadata import Metadata
 from modelglot.core.notes import Note
@@ -12,8 +12,7 @@ from modelglot.core.tensor import Extent, Stored, Tensor
 from modelglot.core.tree import Node, TensorRef
 
 
-@dataclass(frozen=True, slots=True)
-class FileRef:
+class FileRef(NamedTuple):
     """A file a model was read from. ``stamp`` is (size, mtime_ns, inode): a change between reading and moving shows."""
 
     path: str
@@ -23,8 +22,7 @@ class FileRef:
     stamp: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SideFile:
+class SideFile(NamedTuple):
     """A file that belongs to the model and is carried along unread: ``what`` is its use in a few words."""
 
     name: str

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """Noticed while reading; ``code`` is kebab-case and stable, ``text`` one plain sentence.
 
     ``level`` is ``info``, or ``warning`` where the model is not whole or not what it says.
@@ -17,8 +16,7 @@ class Note:
     level: str = "info"
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(NamedTuple):
     """One thing the target cannot hold.
 
     ``kind`` is what ``--allow-loss`` takes. ``stops`` is False for what the request itself left out or changed (the
@@ -31,8 +29,7 @@ class Loss:
     stops: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """A construct that would run or fetch something: rule id, ``severity`` unsafe|unknown, place, meaning, advice."""
 
     rule: str

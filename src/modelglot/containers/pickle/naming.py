@@ -50,6 +50,8 @@ class _Namer:
 
     def run(self, root: Any, prefix: str) -> Named:
         holder = [root]
+        if isinstance(root, Leaf) and not prefix:
+            prefix = "tensor"  # nothing but this one; elsewhere a name may be empty, as a key may
         stack: list[Iterator[tuple[str, list[Any], int, int]]] = [iter([(prefix, holder, 0, -1)])]
         opened: list[tuple[int, int]] = []  # id, and the number of tensors when it was entered
         inside: set[int] = set()
@@ -190,9 +192,7 @@ class _Namer:
 
     def tensor(self, value: Leaf, path: str) -> Any:
         """A reference to the tensor that a leaf becomes, or another value where it turns out to be none."""
-        name = path or "tensor"
-        if name in self.out.tensors:
-            name = self._free(name)
+        name = self._free(path) if path in self.out.tensors else path
         try:
             made = value.finish(name)
             while isinstance(made, Leaf):  # an array without axes that holds an array
@@ -210,7 +210,7 @@ class _Namer:
     def replaced(self, value: Any, path: str) -> Any:
         """A reference under the name of this path; large bytes loaded while they stay few."""
         if isinstance(value, TensorRef):  # in a copy of a container whose tensors have their first names
-            name = self._free(path or "tensor")
+            name = self._free(path)
             self._alias(value.name, name)
             return TensorRef(name)
         if isinstance(value, Blob):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelglot.core.errors import DamagedFileError
 from modelglot.core.format import Source
@@ -37,8 +38,7 @@ class Blob:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where the window lies in the model's files, so that a `Blob` can be described as `Stored`.
 
     ``extent`` is the member or the file; with ``codec`` deflate offsets count in its inflated bytes.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from modelglot.core.errors import (
@@ -40,8 +39,7 @@ class Info(NamedTuple):
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     version: int
     order: str  # `<` or `>`
     entries: dict[str, Entry]

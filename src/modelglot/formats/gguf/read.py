@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import BLOCKS, PLAIN, Blocks, Encoding, Opaque, nbytes
@@ -18,8 +18,7 @@ from modelglot.formats.gguf.header import Header, Info
 _MOST = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """The tensors of one file, in the order of its list."""
 
     tensors: dict[str, Tensor]
