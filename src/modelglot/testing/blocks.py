@@ -45,7 +45,7 @@ class Numbers:
     def normal(self, name: str, each: int = 1) -> Array:
         """Nearly normal, variance 1: eight uniform numbers added."""
         parts = np.sum([self.integers(f"{name}{i}", 65536, each) for i in range(8)], axis=0)
-        return ((parts - 8 * 65535 // 2).astype(np.float32) / F(53509.0)).astype(np.float32)
+        return np.asarray((parts - 8 * 65535 // 2).astype(np.float32) / F(53509.0), np.float32)
 
     def chance(self, name: str, percent: int) -> Array:
         return self.integers(name, 100) < percent

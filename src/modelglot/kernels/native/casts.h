@@ -52,39 +52,44 @@ static void f16_to_f32(const uint8_t* in, int64_t n, uint8_t* out) {
     for (; i < n; ++i) put_u32(out + 4 * i, bits_of_half(get_u16(in + 2 * i)));
 }
 
+// Two registers at once; false, and nothing written, where there is a NaN.
 #if defined(__AVX512F__)
-INLINE __m256i bf16_sixteen(__m512i u) {
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
-    const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd), 16);
-    const __mmask16 nan = _mm512_cmp_ps_mask(_mm512_castsi512_ps(u), _mm512_castsi512_ps(u), _CMP_UNORD_Q);
-    const __m512i sign = _mm512_slli_epi32(_mm512_srli_epi32(u, 31), 15);
-    const __m512i quiet = _mm512_or_si512(sign, _mm512_set1_epi32(0x7fc0));
-    return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(rounded, nan, quiet));
+enum { BF16_AT_ONCE = 32 };
+INLINE bool bf16_fast(const uint8_t* in, uint8_t* out) {
+    const __m512i a = _mm512_loadu_si512(in), b = _mm512_loadu_si512(in + 64), one = _mm512_set1_epi32(1);
+    if (_mm512_cmp_ps_mask(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), _CMP_UNORD_Q)) return false;
+    alignas(64) static const struct Odd {  // the upper halves of 32 integers
+        uint16_t of[32];
+        constexpr Odd() : of() { for (int i = 0; i < 32; ++i) of[i] = (uint16_t)(2 * i + 1); }
+    } odd;
+    const __m512i half = _mm512_set1_epi32(0x7fff);
+    const __m512i ra = _mm512_add_epi32(_mm512_add_epi32(a, half), _mm512_and_si512(_mm512_srli_epi32(a, 16), one));
+    const __m512i rb = _mm512_add_epi32(_mm512_add_epi32(b, half), _mm512_and_si512(_mm512_srli_epi32(b, 16), one));
+    _mm512_storeu_si512(out, _mm512_permutex2var_epi16(ra, _mm512_load_si512(&odd), rb));
+    return true;
 }
 #elif defined(__AVX2__)
-INLINE __m256i bf16_eight(__m256i u) {  // in the low halves of eight integers
-    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
-    const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd), 16);
-    const __m256 nan = _mm256_cmp_ps(_mm256_castsi256_ps(u), _mm256_castsi256_ps(u), _CMP_UNORD_Q);
-    const __m256i sign = _mm256_slli_epi32(_mm256_srli_epi32(u, 31), 15);
-    const __m256i quiet = _mm256_or_si256(sign, _mm256_set1_epi32(0x7fc0));
-    return _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(nan));
+enum { BF16_AT_ONCE = 16 };
+INLINE bool bf16_fast(const uint8_t* in, uint8_t* out) {
+    const __m256i a = _mm256_loadu_si256((const __m256i*)in), b = _mm256_loadu_si256((const __m256i*)in + 1);
+    const __m256i one = _mm256_set1_epi32(1), half = _mm256_set1_epi32(0x7fff);
+    if (_mm256_movemask_ps(_mm256_cmp_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), _CMP_UNORD_Q))) return false;
+    const __m256i ra = _mm256_add_epi32(_mm256_add_epi32(a, half), _mm256_and_si256(_mm256_srli_epi32(a, 16), one));
+    const __m256i rb = _mm256_add_epi32(_mm256_add_epi32(b, half), _mm256_and_si256(_mm256_srli_epi32(b, 16), one));
+    const __m256i packed = _mm256_packus_epi32(_mm256_srli_epi32(ra, 16), _mm256_srli_epi32(rb, 16));
+    _mm256_storeu_si256((__m256i*)out, _mm256_permute4x64_epi64(packed, 0xd8));
+    return true;
 }
-INLINE __m256i bf16_sixteen(__m256i a, __m256i b) {
-    return _mm256_permute4x64_epi64(_mm256_packus_epi32(bf16_eight(a), bf16_eight(b)), 0xd8);
-}
+#else
+enum { BF16_AT_ONCE = 16 };
+INLINE bool bf16_fast(const uint8_t*, uint8_t*) { return false; }
 #endif
 
 static void f32_to_bf16(const uint8_t* in, int64_t n, uint8_t* out) {
     int64_t i = 0;
-#if defined(__AVX512F__)
-    for (; i + 16 <= n; i += 16) _mm256_storeu_si256((__m256i*)(out + 2 * i), bf16_sixteen(_mm512_loadu_si512(in + 4 * i)));
-#elif defined(__AVX2__)
-    for (; i + 16 <= n; i += 16) {
-        const __m256i* from = (const __m256i*)(in + 4 * i);
-        _mm256_storeu_si256((__m256i*)(out + 2 * i), bf16_sixteen(_mm256_loadu_si256(from), _mm256_loadu_si256(from + 1)));
-    }
-#endif
+    for (; i + BF16_AT_ONCE <= n; i += BF16_AT_ONCE)
+        if (!bf16_fast(in + 4 * i, out + 2 * i))
+            for (int k = 0; k < BF16_AT_ONCE; ++k) put_u16(out + 2 * (i + k), bf16_of(get_u32(in + 4 * (i + k))));
     for (; i < n; ++i) put_u16(out + 2 * i, bf16_of(get_u32(in + 4 * i)));
 }
 
@@ -108,21 +113,29 @@ static void bf16_to_f16(const uint8_t* in, int64_t n, uint8_t* out) {
     for (; i < n; ++i) put_u16(out + 2 * i, half_of_bits((uint32_t)get_u16(in + 2 * i) << 16));
 }
 
+__attribute__((noinline)) static void f16_to_bf16_one_by_one(const uint8_t* in, int64_t n, uint8_t* out) {
+    for (int64_t i = 0; i < n; ++i) put_u16(out + 2 * i, bf16_of(bits_of_half(get_u16(in + 2 * i))));
+}
+
+// Normal halves and zeros stay 16 bits wide: three bits of the mantissa are rounded off, the exponent is moved.
 static void f16_to_bf16(const uint8_t* in, int64_t n, uint8_t* out) {
+    typedef uint16_t Halves __attribute__((vector_size(WIDTH * 4)));
+    constexpr int AT_ONCE = WIDTH * 2;
     int64_t i = 0;
-#if defined(__AVX512F__)
-    for (; i + 16 <= n; i += 16) {
-        const __m512 x = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)(in + 2 * i)));
-        _mm256_storeu_si256((__m256i*)(out + 2 * i), bf16_sixteen(_mm512_castps_si512(x)));
+    for (; i + AT_ONCE <= n; i += AT_ONCE) {
+        Halves h;
+        memcpy(&h, in + 2 * i, sizeof h);
+        const Halves rest = h & 0x7fff, zero = (Halves)(rest == 0);
+        const Halves odd = (Halves)(rest - 0x400 >= 0x7800) & ~zero;  // denormal, infinite, NaN
+        if (__builtin_expect(any((I){(vi)odd, (vi)odd}), 0)) {
+            f16_to_bf16_one_by_one(in + 2 * i, AT_ONCE, out + 2 * i);
+            continue;
+        }
+        const Halves rounded = ((rest + 3 + (rest >> 3 & 1)) >> 3) + 0x3800;
+        const Halves r = (h ^ rest) | (rounded & ~zero);
+        memcpy(out + 2 * i, &r, sizeof r);
     }
-#elif defined(__F16C__) && defined(__AVX2__)
-    for (; i + 16 <= n; i += 16) {
-        const __m256 a = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(in + 2 * i)));
-        const __m256 b = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(in + 2 * i + 16)));
-        _mm256_storeu_si256((__m256i*)(out + 2 * i), bf16_sixteen(_mm256_castps_si256(a), _mm256_castps_si256(b)));
-    }
-#endif
-    for (; i < n; ++i) put_u16(out + 2 * i, bf16_of(bits_of_half(get_u16(in + 2 * i))));
+    f16_to_bf16_one_by_one(in + 2 * i, n - i, out + 2 * i);
 }
 
 static void widen(const void* source, int kind, int64_t n, float* out) {

@@ -51,6 +51,11 @@ INLINE F to_float(I x) { return {__builtin_convertvector(x.a, vf), __builtin_con
 INLINE F absolute(F x) { return float_of_bits(bits_of(x) & all_int(0x7fffffff)); }
 
 INLINE bool any(I mask) {
+#if defined(__AVX512F__)
+    return _mm512_test_epi32_mask((__m512i)(mask.a | mask.b), (__m512i)(mask.a | mask.b));
+#elif defined(__AVX2__)
+    return !_mm256_testz_si256((__m256i)(mask.a | mask.b), (__m256i)(mask.a | mask.b));
+#endif
     vi both = mask.a | mask.b;
     int32_t found = 0;
     for (int i = 0; i < WIDTH; ++i) found |= both[i];
