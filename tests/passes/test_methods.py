@@ -1,5 +1,5 @@
-"""GPTQ, AWQ, FP8, compressed-tensors, bitsandbytes, MLX, MXFP4, NVFP4: decoded by the formula of each, one element after
-another in plain Python, and through `convert --dtype`. tests/oracle/test_methods.py asks the libraries."""
+"""GPTQ, AWQ, FP8, compressed-tensors, bitsandbytes, MLX, MXFP4, NVFP4: decoded by the formula of each, number by number
+in plain Python, and through `convert --dtype`. tests/oracle/test_methods.py asks the libraries."""
 
 from __future__ import annotations
 

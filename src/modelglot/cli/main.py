@@ -21,6 +21,7 @@ _VERBS = {
     "stats": "modelglot.cli.measuring",
     "digest": "modelglot.cli.comparing",
     "formats": "modelglot.cli.listing",
+    "doctor": "modelglot.cli.doctor",
 }
 
 

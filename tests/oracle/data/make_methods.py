@@ -1,6 +1,6 @@
 """How methods.safetensors was recorded: random weights, quantized and decoded by the methods' own libraries.
 
-Run it in an environment with torch, bitsandbytes, compressed-tensors, ``mlx[cpu]`` and transformers. Names are ``case|suffix``;
+Run it where torch, bitsandbytes, compressed-tensors, ``mlx[cpu]`` and transformers are. Names are ``case|suffix``;
 ``case|=wanted`` is what the library decodes to. The metadata has each case's configuration and library version.
 """
 
