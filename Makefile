@@ -15,7 +15,7 @@ $(BIN)/modelglot: pyproject.toml
 # torch is an oracle in tests; modelglot itself never needs it
 $(VENV)/.tests: $(BIN)/modelglot pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lint]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lint,kernels-oracle,plot]"
 	touch $@
 
 demo: $(BIN)/modelglot
@@ -25,7 +25,7 @@ real: $(BIN)/modelglot
 	$(BIN)/python tests/real/fetch.py
 
 test: $(VENV)/.tests real
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	MODELGLOT_REQUIRE_ORACLES=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .
