@@ -75,8 +75,10 @@ def run() -> Iterator[dict]:
         peak = row["ours"]["peak_mb"]
         ok = row["ratio"] >= 4 and peak <= 256 and same
         equal = "identical files" if same else "DIFFERENT FILES"
-        yield {"case": f"quantize 0.5 B to q4_k_m, {threads} threads", **row, "identical": same, "ok": ok,
-               "measured": f"{row['ratio']}x faster, {peak} MB, {equal}", "bar": ">= 4x, <= 256 MB, identical"}  # fmt: skip
+        case = f"quantize 0.5 B to q4_k_m, {threads} threads"
+        bar = ">= 4x, <= 256 MB, identical"
+        measured = f"{row['ratio']}x faster, {peak} MB, {equal}"
+        yield {"case": case, **row, "identical": same, "ok": ok, "measured": measured, "bar": bar}
     settle(ours)
     settle(theirs)
 

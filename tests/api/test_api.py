@@ -86,7 +86,7 @@ def test_a_training_checkpoint_keeps_its_structure(net: Net, tmp_path: Path) -> 
 def test_open_is_lazy_and_reads_one_tensor(net: Net, tmp_path: Path) -> None:
     torch.save({"state_dict": net.state_dict()}, tmp_path / "a.ckpt")
     with mg.open(tmp_path / "a.ckpt") as model:
-        assert list(model.tensors)[0] == "state_dict.steps" or "state_dict.embed.weight" in model.tensors
+        assert "state_dict.embed.weight" in model.tensors
         handle = model.tensors["state_dict.turned"]
         assert (handle.shape, handle.dtype) == ((5, 3), "f32")
         assert np.array_equal(handle.numpy(), net.turned.detach().numpy())

@@ -108,8 +108,16 @@ def test_same_after_any_damage(changes):
     assert outcome(bytes(data), SIZES, shortcut=True) == outcome(bytes(data), SIZES, shortcut=False)
 
 
-OPCODES = [*(b"h%c" % n for n in (2, *range(15, 22))),
-           b"q\x11", b"\x94", b"0", b"p17\n", b"g20\n", b"r\x10\0\0\0", b"K\x01"]
+OPCODES = [
+    *(b"h%c" % n for n in (2, *range(15, 22))),
+    b"q\x11",
+    b"\x94",
+    b"0",
+    b"p17\n",
+    b"g20\n",
+    b"r\x10\0\0\0",
+    b"K\x01",
+]
 
 
 @settings(max_examples=150, deadline=None)

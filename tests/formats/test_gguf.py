@@ -64,9 +64,11 @@ def test_every_version_and_byte_order(tmp_path, version, order):
     data = struct.pack(order + "8f", *range(8))
     got = made(tmp_path, build.file(entries, [Info("w", (4, 2))], data))
     assert {k: (e.type, e.value) for k, e in got.metadata.entries() if not k.startswith("l.")} == {
-        k: (t, v) for k, _, v, t in ENTRIES}
+        k: (t, v) for k, _, v, t in ENTRIES
+    }
     assert {k: (e.type, list(e.value)) for k, e in got.metadata.entries() if k.startswith("l.")} == {
-        k: (t, v[1]) for k, v, t in ARRAYS}
+        k: (t, v[1]) for k, v, t in ARRAYS
+    }
     assert got.tensors["w"].shape == (2, 4)
     assert tensor_bytes(got, "w") == TINY[1]
     assert got.dialect == f"v{version}" + (" big-endian" if order == ">" else "")
@@ -84,7 +86,8 @@ def test_golden_bytes(tmp_path):
         "0100000000000000 6b 04000000 2a000000"  # key "k", u32, 42
         "0100000000000000 77 01000000 0200000000000000 00000000 0000000000000000"  # "w", 1 axis of 2, f32, at 0
         + "00" * (96 - 74)  # padding to 32
-        + "0000803f 00000040" + "00" * 24  # 1.0, 2.0, padding
+        + "0000803f 00000040"
+        + "00" * 24  # 1.0, 2.0, padding
     )
     tensor = inline("w", "f32", (2,), struct.pack("<2f", 1, 2))
     out = write(FORMAT.layout(model([tensor], {"k": Entry(42, "u32")}), Options()), model([tensor]), tmp_path)
@@ -168,8 +171,9 @@ def test_arrays_larger_than_the_windows(tmp_path):
     """Strings that cross the windows the header is read through, one of them larger than a window."""
     words = [f"token{i}" * (i % 40) for i in range(40_000)] + ["x" * 3_000_000, "end"]
     numbers = list(range(700_000))
-    raw = Build().file([Build().entry("w", ARRAY, (STR, words)), Build().entry("n", ARRAY, (5, numbers)),
-                        Build().entry("after", 4, 9)])
+    raw = Build().file(
+        [Build().entry("w", ARRAY, (STR, words)), Build().entry("n", ARRAY, (5, numbers)), Build().entry("after", 4, 9)]
+    )
     got = made(tmp_path, raw)
     assert got.metadata["after"] == 9
     assert list(got.metadata["w"]) == words
@@ -253,7 +257,10 @@ def test_split_keys_have_the_types_of_gguf_split(tmp_path):
     lonely.write_bytes(files["m-00002-of-00003.gguf"].read_bytes())
     got = read(lonely)
     assert [(k, e.type, e.value) for k, e in got.metadata.entries()] == [
-        ("split.no", "u16", 1), ("split.count", "u16", 3), ("split.tensors.count", "i32", 5)]
+        ("split.no", "u16", 1),
+        ("split.count", "u16", 3),
+        ("split.tensors.count", "i32", 5),
+    ]
     assert [n.code for n in got.notes] == ["split-alone"]
 
 

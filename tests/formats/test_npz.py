@@ -72,7 +72,8 @@ def test_write_is_reproducible_and_aligned(tmp_path):
     assert all(slot.offset % 64 == 0 for slot in one.files[0].slots)
     got = FORMAT.read(LocalFiles(str(out)), Limits())
     assert {n: (t.dtype, t.shape, tensor_bytes(got, n)) for n, t in got.tensors.items()} == {
-        n: (t.dtype, t.shape, t.data.data) for n, t in whole.tensors.items()}
+        n: (t.dtype, t.shape, t.data.data) for n, t in whole.tensors.items()
+    }
     assert not got.notes
 
 

@@ -38,6 +38,7 @@ def test_the_smallest_file_in_hex(tmp_path: Path) -> None:
 
 
 F32 = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+_ENTRY = json.dumps(F32).encode()
 BAD = {
     "empty": (b"", DamagedFileError),
     "short": (b"\0" * 7, DamagedFileError),
@@ -48,8 +49,8 @@ BAD = {
     "leading space": (file(None, raw=b" {}"), InvalidFileError),
     "byte order mark": (file(None, raw=b"\xef\xbb\xbf{}"), InvalidFileError),
     "not UTF-8": (file(None, raw=b'{"\xff":1}'), InvalidFileError),
-    "duplicate name": (file(None, b"\0" * 8, raw=b'{"w":%s,"w":%s}' % ((json.dumps(F32).encode(),) * 2)), InvalidFileError),
-    "duplicate key": (file(None, b"\0" * 8, raw=b'{"w":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}'),
+    "duplicate name": (file(None, bytes(8), raw=b'{"w":%s,"w":%s}' % (_ENTRY, _ENTRY)), InvalidFileError),
+    "duplicate key": (file(None, bytes(8), raw=b'{"w":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}'),
                       InvalidFileError),
     "deep": (file(None, raw=b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), LimitError),
     "float size": (file({"w": {**F32, "shape": [2.0]}}, b"\0" * 8), InvalidFileError),

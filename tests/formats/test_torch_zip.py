@@ -20,9 +20,7 @@ from modelglot.sources.file import FileProbe, LocalFiles
 from modelglot.testing.by_hand import tensor_bytes, write
 from modelglot.testing.conformance import FormatConformance
 
-REBUILD = (
-    b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\n%b\nX\x01\0\0\0%bX%b%bK%ctQK%c(%bt(%bt%bNtR"
-)
+REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\n%b\nX\x01\0\0\0%bX%b%bK%ctQK%c(%bt(%bt%bNtR"
 
 
 class TestConformance(FormatConformance):

@@ -16,7 +16,7 @@ from modelglot.testing.conformance import ReaderConformance
 
 STORAGE = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0%bX\x03\0\0\0cpuK%ctQ"
 TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n(" + STORAGE + b"K\0K%c\x85K\x01\x85\x89NtR"
-CODE = "class M(Module):\n  __parameters__ = [\"w\", ]\n  __buffers__ = []\n  w : Tensor\n  _state : Tensor\n"
+CODE = 'class M(Module):\n  __parameters__ = ["w", ]\n  __buffers__ = []\n  w : Tensor\n  _state : Tensor\n'
 
 
 def text(value):

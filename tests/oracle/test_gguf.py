@@ -102,7 +102,13 @@ def test_big_endian_as_it_writes_it(tmp_path, order):
     ours = read(tmp_path / "a.gguf")
     assert {n: tensor_bytes(ours, n) for n in values} == {n: v.tobytes() for n, v in values.items()}
     assert {k: v if isinstance(v, (str, int, float)) else list(v) for k, v in ours.metadata.items()} == {
-        "general.architecture": "llama", "u": 7, "f": 0.25, "b": True, "tokens": ["a", "é", ""], "ints": [1, -2]}
+        "general.architecture": "llama",
+        "u": 7,
+        "f": 0.25,
+        "b": True,
+        "tokens": ["a", "é", ""],
+        "ints": [1, -2],
+    }
     out = write(FORMAT.layout(ours, Options(name="b.gguf")), ours, tmp_path)["b.gguf"]
     theirs = gguf.GGUFReader(out)
     assert all(np.array_equal(t.data, values[t.name]) for t in theirs.tensors)

@@ -58,7 +58,8 @@ def test_npz_it_writes(tmp_path, save):
     got = read(tmp_path / "a.npz", npz)
     assert list(got.tensors) == list(arrays)
     assert {n: tensor_bytes(got, n) for n in arrays} == {
-        n: np.ascontiguousarray(a).astype(a.dtype.newbyteorder("<")).tobytes() for n, a in arrays.items()}
+        n: np.ascontiguousarray(a).astype(a.dtype.newbyteorder("<")).tobytes() for n, a in arrays.items()
+    }
 
 
 def test_npz_it_reads(tmp_path):

@@ -151,8 +151,12 @@ def test_a_nested_training_checkpoint_keeps_its_structure(tmp_path):
 
 
 def test_parameters_and_gradients(tmp_path):
-    state = {"p": torch.nn.Parameter(torch.randn(3)), "frozen": torch.nn.Parameter(torch.ones(2), requires_grad=False),
-             "leaf": torch.randn(2, requires_grad=True), "plain": torch.ones(1)}
+    state = {
+        "p": torch.nn.Parameter(torch.randn(3)),
+        "frozen": torch.nn.Parameter(torch.ones(2), requires_grad=False),
+        "leaf": torch.randn(2, requires_grad=True),
+        "plain": torch.ones(1),
+    }
     model = saved(tmp_path, state)
     assert model.tensors["p"].extra == {"torch:parameter": True, "torch:requires_grad": True}
     assert model.tensors["leaf"].extra == {"torch:requires_grad": True}
@@ -323,8 +327,10 @@ def test_the_tar_form(tmp_path):
 
     storages, tensors = io.BytesIO(), io.BytesIO()
     pickle.dump(2, storages, 2)
-    for key, kind, data in ((11, torch.FloatStorage, struct.pack("<6f", *range(6))),
-                            (12, torch.LongStorage, struct.pack("<2q", 7, 8))):
+    for key, kind, data in (
+        (11, torch.FloatStorage, struct.pack("<6f", *range(6))),
+        (12, torch.LongStorage, struct.pack("<2q", 7, 8)),
+    ):
         pickle.dump((key, "cpu", kind), storages, 2)
         storages.write(struct.pack("<q", len(data) // (4 if key == 11 else 8)) + data)
     pickle.dump([(13, 11, 2, 3)], storages, 2)
@@ -346,8 +352,12 @@ def test_the_tar_form(tmp_path):
     Ids(body, 2).dump({"a": ("tensor", 21), "b": ("tensor", 22), "view": ("tensor", 23)})
     path = tmp_path / "old.pth"
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, data in (("sys_info", pickle.dumps({}, 2)), ("pickle", body.getvalue()),
-                           ("tensors", tensors.getvalue()), ("storages", storages.getvalue())):
+        for name, data in (
+            ("sys_info", pickle.dumps({}, 2)),
+            ("pickle", body.getvalue()),
+            ("tensors", tensors.getvalue()),
+            ("storages", storages.getvalue()),
+        ):
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))

@@ -29,7 +29,8 @@ SCALARS = {name: st.integers(*bounds) for name, bounds in RANGES.items()} | {
     "bool": st.booleans(), "str": TEXT, "f64": st.floats(allow_nan=False), "f32": st.floats(width=32, allow_nan=False),
 }  # fmt: skip
 KEYS = st.text(LETTERS, min_size=1, max_size=20).filter(
-    lambda k: k != "general.alignment" and not k.startswith("split."))
+    lambda k: k != "general.alignment" and not k.startswith("split.")
+)
 
 
 @st.composite
@@ -74,9 +75,11 @@ def test_what_is_written_reads_back(model, most, alignment):
         got = FORMAT.read(LocalFiles(str(next(iter(files.values())))), Limits())
         assert got.tensors.keys() == model.tensors.keys()
         assert {n: (t.shape, t.type_name, tensor_bytes(got, n)) for n, t in got.tensors.items()} == {
-            n: (t.shape, t.type_name, t.data.data) for n, t in model.tensors.items()}
+            n: (t.shape, t.type_name, t.data.data) for n, t in model.tensors.items()
+        }
         assert {k: (e.type, plain(e.value)) for k, e in got.metadata.entries() if k != "general.alignment"} == {
-            k: (e.type, plain(e.value)) for k, e in model.metadata.entries()}
+            k: (e.type, plain(e.value)) for k, e in model.metadata.entries()
+        }
         assert not got.notes
 
 

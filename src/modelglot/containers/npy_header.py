@@ -75,9 +75,12 @@ def parse(head: bytes) -> NpyHeader:
     if length > MOST:
         raise LimitError(f"the .npy header has {length:,} bytes; at most {MOST:,} are read", offset=8)
     if len(head) < start:
-        raise DamagedFileError(f"the .npy header ends {start - len(head):,} bytes too late", offset=8,
-                               detail=f"it has {length:,} bytes; {max(0, len(head) - 8 - width):,} are there",
-                               hint="the download may be incomplete")
+        raise DamagedFileError(
+            f"the .npy header ends {start - len(head):,} bytes too late",
+            offset=8,
+            detail=f"it has {length:,} bytes; {max(0, len(head) - 8 - width):,} are there",
+            hint="the download may be incomplete",
+        )
     try:
         text = head[8 + width : start].decode("utf-8" if version == 3 else "latin-1")
     except UnicodeDecodeError:

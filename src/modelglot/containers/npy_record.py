@@ -40,9 +40,12 @@ def tensor_record(name: str, header: NpyHeader, extent: Extent, start: int, have
     with located(tensor=name):
         if end > have:
             raise DamagedFileError(
-                f"data ends {end - have:,} bytes after the end of the array's bytes", offset=begin,
+                f"data ends {end - have:,} bytes after the end of the array's bytes",
+                offset=begin,
                 detail=f"{header.descr} of shape {list(header.shape)} needs {header.length:,} bytes; "
-                f"{max(0, have - begin):,} are there", hint="the file may be incomplete")
+                f"{max(0, have - begin):,} are there",
+                hint="the file may be incomplete",
+            )
     opaque = isinstance(header.encoding, Opaque)
     strides = None if opaque else header.strides
     if extent.codec == "raw":
@@ -53,8 +56,13 @@ def tensor_record(name: str, header: NpyHeader, extent: Extent, start: int, have
     tensor = Tensor(name, header.dtype, header.shape, data, header.encoding, extra)
     notes = []
     if opaque:
-        notes.append(Note("opaque-dtype", f"{printable(name, code=True)} has the type "
-                          f"{printable(header.descr, code=True)}, which is no number type: carried as bytes"))
+        notes.append(
+            Note(
+                "opaque-dtype",
+                f"{printable(name, code=True)} has the type "
+                f"{printable(header.descr, code=True)}, which is no number type: carried as bytes",
+            )
+        )
     return Record({name: tensor}, TensorRef(name), end, notes)
 
 
@@ -68,6 +76,9 @@ def objects_record(prefix: str, window: Window, place: Place, limits: Limits, at
     value, end = machine.run()
     named = name_tensors(value, window, limits, prefix)
     where = printable(prefix, code=True) if prefix else "the file"
-    note = Note(OBJECTS, f"{where} is a pickled array of objects, which NumPy only loads with `allow_pickle=True`; it "
-                "was read without running anything")
+    note = Note(
+        OBJECTS,
+        f"{where} is a pickled array of objects, which NumPy only loads with `allow_pickle=True`; it "
+        "was read without running anything",
+    )
     return Record(named.tensors, named.tree, at + end, [note, *named.notes])

@@ -82,8 +82,11 @@ def read_sharded(
         if shard in parts:
             found = parts[shard].tensors.get(name)
             if found is None:
-                raise InvalidFileError(f"the index puts it in {printable(shard, code=True)}, which does not have it",
-                                       path=f"{files.root}/{index.name}", tensor=name)
+                raise InvalidFileError(
+                    f"the index puts it in {printable(shard, code=True)}, which does not have it",
+                    path=f"{files.root}/{index.name}",
+                    tensor=name,
+                )
             tensors[name] = found
         else:
             tensors[name] = Tensor(name, dtype("opaque"), (0,), Missing(f"shard {shard} is missing"))
@@ -91,13 +94,24 @@ def read_sharded(
         extra = [n for n in part.tensors if index.weight_map.get(n) != shard]
         clash = [n for n in extra if n in tensors]
         if clash:
-            notes.append(Note("tensor-twice", f"{printable(shard, code=True)} also holds {len(clash)} tensors "
-                              f"that the index takes from another shard, such as {printable(clash[0], code=True)}",
-                              "warning"))
+            notes.append(
+                Note(
+                    "tensor-twice",
+                    f"{printable(shard, code=True)} also holds {len(clash)} tensors "
+                    f"that the index takes from another shard, such as {printable(clash[0], code=True)}",
+                    "warning",
+                )
+            )
         surplus = [n for n in extra if n not in tensors]
         if surplus:
-            notes.append(Note("not-in-index", f"{len(surplus)} tensors of {printable(shard, code=True)} are not in "
-                              f"the index, such as {printable(surplus[0], code=True)}", "warning"))
+            notes.append(
+                Note(
+                    "not-in-index",
+                    f"{len(surplus)} tensors of {printable(shard, code=True)} are not in "
+                    f"the index, such as {printable(surplus[0], code=True)}",
+                    "warning",
+                )
+            )
         tensors.update({n: part.tensors[n] for n in surplus})
         notes.extend(part.notes)
     limits.check("tensors", len(tensors), "tensors")
@@ -118,7 +132,8 @@ def _surplus(wanted: list[str], there: Iterable[str]) -> Iterable[Note]:
     for name in sorted(set(there) - set(wanted)):
         m = SHARD.match(name)
         if m and (m["stem"], m["suffix"]) in known:
-            yield Note("surplus-shard", f"{printable(name, code=True)} looks like a shard but the index does not name it",
-                       "warning")
-
-
+            yield Note(
+                "surplus-shard",
+                f"{printable(name, code=True)} looks like a shard but the index does not name it",
+                "warning",
+            )

@@ -41,8 +41,12 @@ def members(source: Source, limits: Limits) -> list[TarMember]:
         size, kind = _number(block[124:136], at), block[156:157]
         start = at + _BLOCK
         if start + size > source.size:
-            raise DamagedFileError(f"a tar member ends {start + size - source.size:,} bytes after the end of the file",
-                                   path=source.path, offset=at, hint="the download may be incomplete")
+            raise DamagedFileError(
+                f"a tar member ends {start + size - source.size:,} bytes after the end of the file",
+                path=source.path,
+                offset=at,
+                hint="the download may be incomplete",
+            )
         at = align(start + size, _BLOCK)
         if kind in (b"L", b"x"):
             limits.check("name", size, "a long name in the tar", offset=start)

@@ -58,8 +58,9 @@ class Archive:
         """Where the stored bytes lie; ``file`` is the number in the model. Raises UnsupportedError for other codecs."""
         name, header, stored, _size, _crc, codec = member
         if codec != "raw" and codec != "deflate":
-            raise UnsupportedError(f"is stored in a way that is not read: {codec}", path=self.source.path,
-                                   member=name, offset=header)
+            raise UnsupportedError(
+                f"is stored in a way that is not read: {codec}", path=self.source.path, member=name, offset=header
+            )
         return Extent(file, self._starts[header], stored, codec)
 
     def start(self, member: Member) -> int:
@@ -80,8 +81,11 @@ class Archive:
     def _inflate(self, member: Member) -> bytes:
         ratio = self.limits.ratio
         if member.size > MIB and member.size > ratio * member.stored:
-            raise LimitError(f"inflates {member.stored:,} bytes to {member.size:,}, more than {ratio} times",
-                             offset=member.header, hint="if the file is trusted, raise the limit: `--limit ratio=1100`")
+            raise LimitError(
+                f"inflates {member.stored:,} bytes to {member.size:,}, more than {ratio} times",
+                offset=member.header,
+                hint="if the file is trusted, raise the limit: `--limit ratio=1100`",
+            )
         start = self._starts[member.header]
         stream = zlib.decompressobj(-15)
         try:
@@ -89,8 +93,11 @@ class Archive:
         except zlib.error as error:
             raise DamagedFileError(f"the compressed data is damaged: {error}", offset=start) from None
         if len(data) != member.size or not stream.eof:
-            raise DamagedFileError(f"inflates to {'more' if len(data) > member.size else 'less'} than the "
-                                   f"{member.size:,} bytes the zip directory says", offset=start)
+            raise DamagedFileError(
+                f"inflates to {'more' if len(data) > member.size else 'less'} than the "
+                f"{member.size:,} bytes the zip directory says",
+                offset=start,
+            )
         return data
 
     def _locate(self) -> dict[int, int]:
@@ -101,11 +108,19 @@ class Archive:
         window, base, window_end, free, owner, differ = b"", 0, 0, 0, "", 0
         for number, (called, header, m_stored, m_size, m_crc, codec) in enumerate(ordered):
             if header < free:
-                raise InvalidFileError(f"overlaps member {printable(owner, code=True)}", member=called,
-                                       offset=header, detail=f"which ends at byte {free:,}")
+                raise InvalidFileError(
+                    f"overlaps member {printable(owner, code=True)}",
+                    member=called,
+                    offset=header,
+                    detail=f"which ends at byte {free:,}",
+                )
             if header + 30 > directory:
-                raise DamagedFileError("begins after the start of the zip directory", member=called,
-                                       offset=header, detail=f"the directory is at byte {directory:,}")
+                raise DamagedFileError(
+                    "begins after the start of the zip directory",
+                    member=called,
+                    offset=header,
+                    detail=f"the directory is at byte {directory:,}",
+                )
             if header + 286 > window_end:
                 base, window_end = header, min(directory, header + self._ahead(ordered, number))
                 window = pread(base, window_end - base)
@@ -114,13 +129,13 @@ class Archive:
                 window = pread(base, window_end - base)
             signature, flags, method, crc, stored, size, name_length, extra = unpack(window, header - base)
             if signature != LOCAL:
-                raise DamagedFileError("there is no zip member where the directory says", member=called,
-                                       offset=header)
+                raise DamagedFileError("there is no zip member where the directory says", member=called, offset=header)
             start = header + 30 + name_length + extra
             free, owner = start + m_stored, called
             if free > directory:
-                raise DamagedFileError(f"ends {free - directory:,} bytes after the start of the zip directory",
-                                       member=called, offset=start)
+                raise DamagedFileError(
+                    f"ends {free - directory:,} bytes after the start of the zip directory", member=called, offset=start
+                )
             starts[header] = start
             name = window[header - base + 30 : header - base + 30 + name_length]
             if codec != ("deflate" if method else "raw"):
@@ -130,8 +145,11 @@ class Archive:
             elif name != called.encode() and len(name) == name_length and name.decode("cp437") != called:
                 differ += 1  # a very long name may lie outside the window
         if differ:
-            self._note("zip-headers", f"{differ:,} local zip headers disagree with the directory, which was believed",
-                       "warning")
+            self._note(
+                "zip-headers",
+                f"{differ:,} local zip headers disagree with the directory, which was believed",
+                "warning",
+            )
         return starts
 
     @staticmethod
@@ -148,13 +166,16 @@ class Archive:
     def _names_noted(self) -> None:
         again = len(self.members) - len(self.by_name)
         if again:
-            self._note("zip-duplicate", f"{again:,} zip members repeat the name of another; the last one counts",
-                       "warning")
+            self._note(
+                "zip-duplicate", f"{again:,} zip members repeat the name of another; the last one counts", "warning"
+            )
         odd = [n for n in self.by_name if n.startswith(("/", "\\")) or ".." in n.replace("\\", "/").split("/")]
         if odd:
-            self._note("zip-path", f"member {printable(odd[0], code=True)} names a path outside the archive, which is "
-                       "never followed", "warning")
+            self._note(
+                "zip-path",
+                f"member {printable(odd[0], code=True)} names a path outside the archive, which is never followed",
+                "warning",
+            )
 
     def _note(self, code: str, text: str, level: str = "info") -> None:
         self.notes.append(Note(code, text, level))
-

@@ -62,9 +62,11 @@ def find_end(pread: Callable[[int, int], bytes], size: int) -> End:
     found = tail.rfind(END, 0, max(0, len(tail) - 18))
     if found < 0:
         raise DamagedFileError(
-            "the zip directory at the end is missing", offset=size,
+            "the zip directory at the end is missing",
+            offset=size,
             detail=f"no end record in the last {len(tail):,} bytes; the file has {size:,}",
-            hint="the download may be incomplete")
+            hint="the download may be incomplete",
+        )
     at = start + found
     disk, directory_disk, _here, count, length, offset, comment = _END.unpack_from(tail, found)
     end = at
@@ -74,8 +76,11 @@ def find_end(pread: Callable[[int, int], bytes], size: int) -> End:
         raise InvalidFileError("the zip is one part of a set of several files", offset=at)
     shift = end - length - offset
     if shift < 0:
-        raise InvalidFileError("the zip directory does not fit before the end record", offset=at,
-                               detail=f"{length:,} bytes at {offset:,}; the end record is at {end:,}")
+        raise InvalidFileError(
+            "the zip directory does not fit before the end record",
+            offset=at,
+            detail=f"{length:,} bytes at {offset:,}; the end record is at {end:,}",
+        )
     return End(offset + shift, length, count, shift, max(0, size - at - 22 - comment))
 
 
@@ -87,23 +92,30 @@ def _find_end64(pread: Callable[[int, int], bytes], size: int, locator: int) -> 
             if at + 12 + record != locator:
                 raise InvalidFileError("the zip64 end record does not reach its locator", offset=at)
             return at, disk, directory_disk, count, length, offset
-    raise InvalidFileError("the zip64 locator points to no zip64 end record", offset=locator,
-                           detail=f"it names byte {stated:,}; the file has {size:,}")
+    raise InvalidFileError(
+        "the zip64 locator points to no zip64 end record",
+        offset=locator,
+        detail=f"it names byte {stated:,}; the file has {size:,}",
+    )
 
 
 def parse(data: bytes, end: End, limits: Limits) -> list[Member]:
     """All entries, in stored order. The count and the length of the directory must agree with the end record."""
     if end.count * 46 > len(data):
-        raise InvalidFileError(f"{end.count:,} zip entries cannot lie in a directory of {len(data):,} bytes",
-                               offset=end.offset)
+        raise InvalidFileError(
+            f"{end.count:,} zip entries cannot lie in a directory of {len(data):,} bytes", offset=end.offset
+        )
     limits.check("entries", end.count, "zip entries", offset=end.offset)
     members: list[Member] = []
     add, unpack, starts, shift = members.append, _ENTRY.unpack_from, data.startswith, end.shift
     at, stop = 0, len(data)
     for _ in range(end.count):
         if not starts(CENTRAL, at) or at + 46 > stop:
-            raise InvalidFileError("a zip directory entry does not start with its signature", offset=end.offset + at,
-                                   detail=f"entry {len(members):,} of {end.count:,}")
+            raise InvalidFileError(
+                "a zip directory entry does not start with its signature",
+                offset=end.offset + at,
+                detail=f"entry {len(members):,} of {end.count:,}",
+            )
         flags, method, crc, stored, size, name_length, extra_length, comment, header = unpack(data, at)
         middle = at + 46 + name_length
         after = middle + extra_length + comment
@@ -118,13 +130,15 @@ def parse(data: bytes, end: End, limits: Limits) -> list[Member]:
         if flags & _FLAGS_ENCRYPTED:
             codec = "encrypted"
         elif method == 0 and stored != size:
-            raise InvalidFileError(f"is stored as it is, but in {stored:,} bytes and not {size:,}", member=name,
-                                   offset=end.offset + at)
+            raise InvalidFileError(
+                f"is stored as it is, but in {stored:,} bytes and not {size:,}", member=name, offset=end.offset + at
+            )
         add(Member(name, header + shift, stored, size, crc, codec))
         at = after
     if at != stop:
-        raise InvalidFileError(f"the zip directory has {stop - at:,} bytes more than its {end.count:,} entries",
-                               offset=end.offset + at)
+        raise InvalidFileError(
+            f"the zip directory has {stop - at:,} bytes more than its {end.count:,} entries", offset=end.offset + at
+        )
     return members
 
 

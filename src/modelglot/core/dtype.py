@@ -40,8 +40,7 @@ bool 8 bool     c32 32 complex   c64 64 complex   c128 128 complex      opaque 8
 """
 _words = _TABLE.split()
 DTYPES: dict[str, DType] = {
-    name: DType(name, int(bits), kind)
-    for name, bits, kind in zip(_words[::3], _words[1::3], _words[2::3], strict=True)
+    name: DType(name, int(bits), kind) for name, bits, kind in zip(_words[::3], _words[1::3], _words[2::3], strict=True)
 }
 
 

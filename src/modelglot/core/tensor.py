@@ -108,9 +108,7 @@ def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...] | None) -> bo
     if strides is None:
         return True
     expected = contiguous_strides(shape)
-    return 0 in shape or all(
-        size == 1 or got == want for size, got, want in zip(shape, strides, expected, strict=True)
-    )
+    return 0 in shape or all(size == 1 or got == want for size, got, want in zip(shape, strides, expected, strict=True))
 
 
 def span(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:

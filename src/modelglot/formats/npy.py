@@ -44,8 +44,9 @@ class Npy:
         """One array is called after the file, several ``arr_0``, ``arr_1`` ...; tensors in objects by their path."""
         name = files.primary
         if name is None:
-            raise UnsupportedError("a folder of .npy files is not one model", path=files.root,
-                                   hint="name one of the files")
+            raise UnsupportedError(
+                "a folder of .npy files is not one model", path=files.root, hint="name one of the files"
+            )
         source = files.open(name)
         number = files.index(name)
         with located(path=source.path):

@@ -63,8 +63,11 @@ class Pickle:
         number = files.index(name)
         packed = _compressed(source.pread(0, min(16, source.size)))
         if packed:
-            raise UnsupportedError(f"is a pickle compressed with {packed}, as joblib writes", path=source.path,
-                                   hint="decompress it, or save it again with `compress=0`")
+            raise UnsupportedError(
+                f"is a pickle compressed with {packed}, as joblib writes",
+                path=source.path,
+                hint="decompress it, or save it again with `compress=0`",
+            )
         window = Window(source, 0, source.size)
         with located(path=source.path):
             runner = reading.machine(window, limits, Place(Extent(number, 0, source.size)))

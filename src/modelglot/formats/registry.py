@@ -30,7 +30,6 @@ BUILTIN: dict[str, str] = {
 }
 
 
-
 @cache
 def get(name: str) -> Format:
     """The format of that name. Raises UnknownFormatError naming the known ones."""
@@ -66,7 +65,9 @@ def detect(probe: Probe) -> tuple[Format, Match]:
         raise UnknownFormatError(
             f"no known model format in this {kind}",
             path=probe.name,
-            detail=None if probe.is_folder else f"it starts with {_shown(probe.head[:16])} and has {probe.size:,} bytes",
+            detail=None
+            if probe.is_folder
+            else f"it starts with {_shown(probe.head[:16])} and has {probe.size:,} bytes",
             hint="`modelglot formats` lists what can be read; `--from FORMAT` names one",
         )
     best = [m for m in found if m[1].score == found[0][1].score]

@@ -73,6 +73,7 @@ class Safetensors:
             from modelglot.containers.shard_index import read_index, read_sharded
 
             index = read_index(files, name, limits)
+
             def one(shard: str) -> Model:
                 return self._read_one(files, limits, shard)
 
@@ -88,8 +89,12 @@ class Safetensors:
                 return choice
         found = [n for n in names if n.endswith(SUFFIX)]
         if len(found) != 1:
-            raise InvalidFileError(f"the folder holds {len(found)} .safetensors files and no index", path=files.root,
-                                   detail=", ".join(printable(n) for n in found[:6]), hint="name one of the files")
+            raise InvalidFileError(
+                f"the folder holds {len(found)} .safetensors files and no index",
+                path=files.root,
+                detail=", ".join(printable(n) for n in found[:6]),
+                hint="name one of the files",
+            )
         return found[0]
 
     def _read_one(self, files: FileSet, limits: Limits, name: str) -> Model:
@@ -104,8 +109,10 @@ class Safetensors:
             end = _check_cover(ordered, start)
             if end != source.size:
                 raise InvalidFileError(
-                    f"{source.size - end:,} bytes follow the last tensor", offset=end,
-                    hint="something was appended to the file; other readers refuse it as well")
+                    f"{source.size - end:,} bytes follow the last tensor",
+                    offset=end,
+                    hint="something was appended to the file; other readers refuse it as well",
+                )
         dialect = "mlx" if metadata.get("format") == "mlx" else None
         return Model(self.info.name, files.refs(), {t.name: t for t in ordered}, dialect, metadata)
 
@@ -121,8 +128,12 @@ class Safetensors:
         for group in ties(model.tensors):
             size = model.tensors[group[0]].nbytes * (len(group) - 1)
             names = ", ".join(printable(n, code=True) for n in group[:4])
-            yield Loss("ties", f"{names} share their bytes and are each written (+{size:,} bytes)",
-                       "drop the copies with `--exclude`, if your loader ties them", stops=False)
+            yield Loss(
+                "ties",
+                f"{names} share their bytes and are each written (+{size:,} bytes)",
+                "drop the copies with `--exclude`, if your loader ties them",
+                stops=False,
+            )
 
     def layout(self, model: Model, options: Options) -> Layout:
         """What `losses` says has no name is left out."""
@@ -183,14 +194,20 @@ def _is_text(value: str) -> bool:
 
 def _header(pread: Any, size: int, limits: Limits) -> tuple[dict[str, Any], int]:
     if size < 8:
-        raise DamagedFileError(f"too short for safetensors: {size} bytes, at least 8 needed", offset=0,
-                               hint="the download may be incomplete")
+        raise DamagedFileError(
+            f"too short for safetensors: {size} bytes, at least 8 needed",
+            offset=0,
+            hint="the download may be incomplete",
+        )
     length = int.from_bytes(pread(0, 8), "little")
     limits.check("header", length, "the header's length", offset=0)
     if length + 8 > size:
-        raise DamagedFileError(f"the header ends {length + 8 - size:,} bytes after the end of the file", offset=8,
-                               detail=f"the header has {length:,} bytes; the file has {size:,}",
-                               hint="the download may be incomplete")
+        raise DamagedFileError(
+            f"the header ends {length + 8 - size:,} bytes after the end of the file",
+            offset=8,
+            detail=f"the header has {length:,} bytes; the file has {size:,}",
+            hint="the download may be incomplete",
+        )
     raw = pread(8, length)
     if not raw.startswith(b"{"):
         raise InvalidFileError("the header does not start with `{`", offset=8)
@@ -233,12 +250,16 @@ def _tensor(name: str, entry: Any, number: int, start: int, size: int) -> Tensor
     if need != end - begin or (kind.bits < 8 and prod(shape) * kind.bits % 8):
         raise InvalidFileError(
             f"`data_offsets` [{begin:,}, {end:,}] span {end - begin:,} bytes, but {entry['dtype']} of shape "
-            f"{shape} needs {need:,}", offset=start + begin)
+            f"{shape} needs {need:,}",
+            offset=start + begin,
+        )
     if start + end > size:
         raise DamagedFileError(
-            f"data ends {start + end - size:,} bytes after the end of the file", offset=start + begin,
+            f"data ends {start + end - size:,} bytes after the end of the file",
+            offset=start + begin,
             detail=f"needs bytes {start + begin:,}-{start + end:,}; the file has {size:,}",
-            hint="the download may be incomplete")
+            hint="the download may be incomplete",
+        )
     return Tensor(name, kind, tuple(shape), Stored((Extent(number, start + begin, end - begin),)), encoding)
 
 
@@ -265,8 +286,11 @@ def _check_cover(ordered: list[Tensor], start: int) -> int:
         if begin != at:
             what = "overlaps" if begin < at else "leaves a hole after"
             before = f"tensor {printable(last, code=True)}, which ends" if last else "the header, which ends"
-            raise InvalidFileError(f"begins at data offset {begin - start:,} and {what} {before} at {at - start:,}",
-                                   tensor=tensor.name, offset=begin)
+            raise InvalidFileError(
+                f"begins at data offset {begin - start:,} and {what} {before} at {at - start:,}",
+                tensor=tensor.name,
+                offset=begin,
+            )
         at, last = begin + length, tensor.name
     return at
 

@@ -50,8 +50,9 @@ class TorchZip:
         if name is None:
             found = detect.folder_choice(tuple(files.names()))
             if found is None:
-                raise InvalidFileError("the folder holds no PyTorch file, or several", path=files.root,
-                                       hint="name one of the files")
+                raise InvalidFileError(
+                    "the folder holds no PyTorch file, or several", path=files.root, hint="name one of the files"
+                )
             name = found[0]
         if name.endswith(".json"):
             from modelglot.containers.shard_index import read_index, read_sharded
@@ -77,8 +78,10 @@ class TorchZip:
         if len(groups) == 1:
             return Layout((writing.file(name, model.tensors, tree),))
         if not _is_flat(tree):
-            raise LossError("a nested checkpoint cannot be cut in shards, which hold tensors only",
-                            hint="take one part of it with `--component model`, or write one file")
+            raise LossError(
+                "a nested checkpoint cannot be cut in shards, which hold tensors only",
+                hint="take one part of it with `--component model`, or write one file",
+            )
         stem, dot, suffix = name.rpartition(".")
         stem, suffix = (stem, dot + suffix) if dot else (suffix, ".bin")
         outputs, weight_map = [], {}
@@ -98,8 +101,11 @@ class TorchZip:
 
 
 def _is_flat(tree: object) -> bool:
-    return isinstance(tree, Node) and tree.is_mapping and all(
-        isinstance(value, TensorRef) and value.name == key for key, value in tree.items)
+    return (
+        isinstance(tree, Node)
+        and tree.is_mapping
+        and all(isinstance(value, TensorRef) and value.name == key for key, value in tree.items)
+    )
 
 
 FORMAT = TorchZip()

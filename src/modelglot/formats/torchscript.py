@@ -50,8 +50,11 @@ class TorchScript:
             raise InvalidFileError("a folder is not one file", path=files.root, hint="name the file")
         archive = TorchArchive(files, files.primary, limits)
         if archive.is_package:
-            raise UnsupportedError("is a torch.package archive: Python code with pickles", path=archive.zip.source.path,
-                                   hint="load it with torch.package and save its state dict")
+            raise UnsupportedError(
+                "is a torch.package archive: Python code with pickles",
+                path=archive.zip.source.path,
+                hint="load it with torch.package and save its state dict",
+            )
         shared = f"{archive.root}constants.pkl"
         named, _ = archive.pickle(f"{archive.root}data.pkl", "data")
         if shared in archive.zip.by_name:
@@ -62,8 +65,12 @@ class TorchScript:
         parts.sides = [SideFile(s.name, s.extent, _what(s.name)) for s in parts.sides]
         self._drop_empty(archive, parts)
         code = sum(1 for s in parts.sides if s.name.startswith("code/") and s.name.endswith(".py"))
-        parts.notes.append(Note("torchscript-code", f"{code:,} code files, which are not run; the weights alone do not "
-                                "say what the model computes"))
+        parts.notes.append(
+            Note(
+                "torchscript-code",
+                f"{code:,} code files, which are not run; the weights alone do not say what the model computes",
+            )
+        )
         return model(files, self.info.name, parts)
 
     def _drop_empty(self, archive: TorchArchive, parts: Parts) -> None:
@@ -82,8 +89,13 @@ class TorchScript:
         _unlink(parts.named.tree, set(dropped))
         if dropped:
             shown = ", ".join(printable(n, code=True) for n in dropped[:4])
-            parts.notes.append(Note("empty-attributes", f"{len(dropped):,} tensors without elements that the code uses "
-                                    f"for its state are not shown: {shown}"))
+            parts.notes.append(
+                Note(
+                    "empty-attributes",
+                    f"{len(dropped):,} tensors without elements that the code uses "
+                    f"for its state are not shown: {shown}",
+                )
+            )
 
     def losses(self, model: Model) -> Iterable[Loss]:
         return ()

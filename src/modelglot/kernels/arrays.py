@@ -69,8 +69,11 @@ def pack(array: np.ndarray[Any, Any], dtype: DType) -> bytes:
     if dtype.bits >= 8:
         return np.ascontiguousarray(array, numpy_dtype(dtype)).tobytes()
     values = np.ascontiguousarray(array).reshape(-1, 1)
-    bits = np.unpackbits(values.astype(np.int8).view(np.uint8) if dtype.kind == "int" else values.view(np.uint8),
-                         axis=1, bitorder="little")[:, : dtype.bits]
+    bits = np.unpackbits(
+        values.astype(np.int8).view(np.uint8) if dtype.kind == "int" else values.view(np.uint8),
+        axis=1,
+        bitorder="little",
+    )[:, : dtype.bits]
     return np.packbits(bits.reshape(-1), bitorder="little").tobytes()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from modelglot.core.errors import InvalidFileError
 
-Array = np.ndarray[Any, Any]
+Array = Any  # numpy.ndarray; its operators are typed as Any in any case
 Parts = Mapping[str, Array]
 
 E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)

@@ -50,7 +50,7 @@ def whole(name: str, data: Sequence[Any], params: Mapping[str, Any]) -> memoryvi
         raise InvalidFileError(f"the parts of this {name} weight do not fit together: {error}") from None
     if list(made.shape) != list(params["shape"]):
         raise InvalidFileError(f"the parts give the shape {list(made.shape)}, not {params['shape']}")
-    return memoryview(np.ascontiguousarray(made, "<f4")).cast("B")
+    return np.ascontiguousarray(made, "<f4").data.cast("B")
 
 
 def kernel(name: str) -> Kernel:

@@ -77,7 +77,7 @@ class ReaderConformance:
         for tensor in model.tensors.values():
             if isinstance(tensor.data, Stored):
                 for extent in tensor.data.extents:
-                    assert 0 <= extent.offset
+                    assert extent.offset >= 0
                     assert extent.offset + extent.length <= model.files[extent.file].size
 
     def test_truncation_is_an_error_with_the_path(self, sample: Path) -> None:
@@ -87,14 +87,18 @@ class ReaderConformance:
             try:
                 model = read_as(self.reader, str(sample), Limits())
             except ModelFileError as error:
-                assert error.path or error.member, f"no place in: {error}"
+                assert error.path or error.member, f"no place in: {error}"  # noqa: PT017
                 continue
             missing = any(isinstance(t.data, Missing) for t in model.tensors.values())
-            assert missing or self._still_whole(model, whole, length), f"cut to {length} of {len(whole)} and not noticed"
+            assert missing or self._still_whole(model, whole, length), (
+                f"cut to {length} of {len(whole)} and not noticed"
+            )
 
     def _still_whole(self, model: Model, whole: bytes, length: int) -> bool:
         """Bytes after the last tensor may be padding or a directory that the format does not need."""
-        ends = [e.offset + e.length for t in model.tensors.values() if isinstance(t.data, Stored) for e in t.data.extents]
+        ends = [
+            e.offset + e.length for t in model.tensors.values() if isinstance(t.data, Stored) for e in t.data.extents
+        ]
         return max(ends, default=0) <= length and not any(whole[length:])
 
     def test_a_flipped_bit_never_escapes_as_another_exception(self, sample: Path) -> None:

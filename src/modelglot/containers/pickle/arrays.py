@@ -71,6 +71,10 @@ class ArrayLeaf(Leaf):
         self.buffer: Any = None
         self.fortran = False
 
+    @property
+    def nested(self) -> bool:
+        return _is_objects(self.dtype)
+
     def build(self, state: Any) -> None:
         """``(version, shape, dtype, is_fortran, data)``; very old files leave the version out."""
         self.inert.state = state
@@ -101,7 +105,8 @@ class ArrayLeaf(Leaf):
         if need != have:
             raise InvalidFileError(
                 f"an array of shape {list(shape)} and {kind.name} needs {need:,} bytes; the pickle has {have:,}",
-                offset=self.buffer.offset if isinstance(self.buffer, Blob) else None)
+                offset=self.buffer.offset if isinstance(self.buffer, Blob) else None,
+            )
         strides = None
         if self.fortran and len(shape) > 1:
             strides = tuple(reversed(contiguous_strides(tuple(reversed(shape)))))

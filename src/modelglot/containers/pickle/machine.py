@@ -134,8 +134,10 @@ class Machine(Operands):
                     self._stack, self._at = stack, base + here
                     pos = self._rare(op, data, base, pos)
                     stack, trigger = self._stack, self._trigger
-            raise LimitError(f"the pickle has more than {self.limits.pickle_opcodes:,} opcodes",
-                             hint="if the file is trusted, raise the limit `pickle_opcodes`")
+            raise LimitError(
+                f"the pickle has more than {self.limits.pickle_opcodes:,} opcodes",
+                hint="if the file is trusted, raise the limit `pickle_opcodes`",
+            )
         except ModelFileError as error:
             error.offset = base + here if error.offset is None else error.offset
             raise
@@ -153,8 +155,11 @@ class Machine(Operands):
         """
         left = self.window.length - at
         if left <= 0:
-            raise DamagedFileError("the pickle ends without its STOP", offset=min(at, self.window.length),
-                                   hint="the file may be incomplete")
+            raise DamagedFileError(
+                "the pickle ends without its STOP",
+                offset=min(at, self.window.length),
+                hint="the file may be incomplete",
+            )
         self._chunk = min(self._chunk * 2, 4 * MIB) if at <= self._expected else 64 * KIB
         length = min(left, self._chunk)
         self.limits.check("pickle", at - self._start - self._left_out, "the pickle without its large operands")
@@ -163,4 +168,3 @@ class Machine(Operands):
         if length == left:
             return data + bytes(16), at, 0, length
         return data, at, 0, length - _SLACK
-

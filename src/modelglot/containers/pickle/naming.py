@@ -50,7 +50,7 @@ class _Namer:
 
     def run(self, root: Any, prefix: str) -> Named:
         holder = [root]
-        if isinstance(root, Leaf) and not prefix:
+        if isinstance(root, Leaf) and not root.nested and not prefix:
             prefix = "tensor"  # nothing but this one; elsewhere a name may be empty, as a key may
         stack: list[Iterator[tuple[str, list[Any], int, int]]] = [iter([(prefix, holder, 0, -1)])]
         opened: list[tuple[int, int]] = []  # id, and the number of tensors when it was entered
@@ -85,8 +85,14 @@ class _Namer:
                         self.barren.add(closed)
         self.out.tree = holder[0]
         if self.again:
-            self.out.notes.append(Note("same-name", f"{len(self.again):,} tensors have the path of another and got a "
-                                       f"number, such as {printable(self.again[0], code=True)}", "warning"))
+            self.out.notes.append(
+                Note(
+                    "same-name",
+                    f"{len(self.again):,} tensors have the path of another and got a "
+                    f"number, such as {printable(self.again[0], code=True)}",
+                    "warning",
+                )
+            )
         return self.out
 
     def enter(self, value: Node | Inert, path: str) -> Node | Inert | None:
@@ -100,8 +106,13 @@ class _Namer:
         if self.budget < len(value.items):
             if self.budget >= 0:
                 self.budget = -1
-                self.out.notes.append(Note("shared-values", "the tree reaches its containers by so many ways that only "
-                                           "the first of each was named", "warning"))
+                self.out.notes.append(
+                    Note(
+                        "shared-values",
+                        "the tree reaches its containers by so many ways that only the first of each was named",
+                        "warning",
+                    )
+                )
             return None
         self.budget -= len(value.items)
         copy = Attributed(value.kind, list(value.items))
@@ -148,8 +159,13 @@ class _Namer:
     def module(self, value: Inert, body: Node, dot: str) -> Iterator[tuple[str, list[Any], int, int]]:
         """Parameters, persistent buffers, then submodules, in the order and by the names of ``state_dict()``."""
         where = printable(dot.rstrip("."), code=True) if dot else "the file"
-        self.out.notes.append(Note("whole-module", f"{where} is a module pickled whole, of class "
-                                   f"{printable(value.global_, code=True)}; tensors are named as in its state dict"))
+        self.out.notes.append(
+            Note(
+                "whole-module",
+                f"{where} is a module pickled whole, of class "
+                f"{printable(value.global_, code=True)}; tensors are named as in its state dict",
+            )
+        )
         yield from self._own(body, dot)
         stack: list[tuple[str, Iterator[tuple[Any, Any]]]] = [(dot, iter(_section(body, "_modules")))]
         depth_guard = {id(body)}

@@ -41,8 +41,9 @@ class Operands(Operations):
         elif op in _SIMPLE:
             _SIMPLE[op](self)
         else:
-            raise InvalidFileError(f"`0x{op:02x}` is not a pickle opcode",
-                                   hint="the data here is no pickle, or it is damaged")
+            raise InvalidFileError(
+                f"`0x{op:02x}` is not a pickle opcode", hint="the data here is no pickle, or it is damaged"
+            )
         return pos
 
     def _line(self, data: bytes, base: int, pos: int, most: int) -> tuple[bytes, int]:
@@ -66,9 +67,11 @@ class Operands(Operations):
         length = int.from_bytes(data[pos : pos + width], "little", signed=op in opcodes.SIGNED)
         at = base + pos + width
         if length < 0 or at + length > self.window.length:
-            raise DamagedFileError(f"an operand of {length:,} bytes does not fit in the pickle",
-                                   detail=f"{max(0, self.window.length - at):,} bytes are left",
-                                   hint="the file may be incomplete")
+            raise DamagedFileError(
+                f"an operand of {length:,} bytes does not fit in the pickle",
+                detail=f"{max(0, self.window.length - at):,} bytes are left",
+                hint="the file may be incomplete",
+            )
         if length > KEEP and op not in opcodes.TEXT and op not in opcodes.INTEGERS:
             self._stack.append(Blob(at, length))
             self._left_out += length
@@ -94,8 +97,9 @@ class Operands(Operations):
             self.protocol = max(self.protocol, value)
         elif op == 0x95:  # FRAME: its length only helps readers that stream
             if after + value > self.window.length:
-                raise DamagedFileError(f"a frame of {value:,} bytes does not fit in the pickle",
-                                       hint="the file may be incomplete")
+                raise DamagedFileError(
+                    f"a frame of {value:,} bytes does not fit in the pickle", hint="the file may be incomplete"
+                )
         else:  # EXT1 EXT2 EXT4
             self._stack.append(self._global("copyreg", f"extension_{value}"))
 

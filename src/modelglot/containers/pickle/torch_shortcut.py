@@ -24,8 +24,7 @@ _GET, _PUT, _NATURAL = rb"(?:h.|j....)", rb"(q.|r....|)", rb"(?:K.|M..|J....)"
 _TUPLE = rb"(\)|%(n)b\x85|%(n)b%(n)b\x86|%(n)b%(n)b%(n)b\x87|\((?:%(n)b)*t)" % {b"n": _NATURAL} + _PUT
 _TENSOR = re.compile(
     rb"\(\((%(get)b%(get)b)X(.)\0\0\0([0-9]+)%(put)b(%(get)b)(%(natural)b)t%(put)bQ(%(natural)b)%(tuple)b%(tuple)b"
-    rb"\x89(%(get)b)\)R%(put)bt%(put)bR%(put)b"
-    % {b"get": _GET, b"put": _PUT, b"natural": _NATURAL, b"tuple": _TUPLE},
+    rb"\x89(%(get)b)\)R%(put)bt%(put)bR%(put)b" % {b"get": _GET, b"put": _PUT, b"natural": _NATURAL, b"tuple": _TUPLE},
     re.DOTALL,
 )  # after the function: (("storage", class, key, device, count), offset, shape, strides, False, OrderedDict())
 _SEVEN = Struct("<" + "xI" * 7)

@@ -80,13 +80,16 @@ class Storage(Leaf):
         if found is None:
             found = self.resolve(self.key)
             if found is None:
-                raise DamagedFileError(f"storage {printable(self.key, code=True)} is not in the file",
-                                       hint="the file may be incomplete")
+                raise DamagedFileError(
+                    f"storage {printable(self.key, code=True)} is not in the file", hint="the file may be incomplete"
+                )
             need = self.count * (self.dtype.bits // 8)
             if need != found.nbytes:
-                raise InvalidFileError(f"storage {printable(self.key, code=True)} has {found.nbytes:,} bytes, but "
-                                       f"{self.count:,} elements of {self.dtype.name} need {need:,}",
-                                       offset=found.extent.offset)
+                raise InvalidFileError(
+                    f"storage {printable(self.key, code=True)} has {found.nbytes:,} bytes, but "
+                    f"{self.count:,} elements of {self.dtype.name} need {need:,}",
+                    offset=found.extent.offset,
+                )
             self.settled = found
         return found
 
@@ -175,6 +178,8 @@ class StorageView(Storage):
         size = self.dtype.itemsize
         if self.first < 0 or self.count < 0 or (self.first + self.count) * size > whole.nbytes:
             span = f"{self.first:,} to {self.first + self.count:,}"
-            raise InvalidFileError(f"a view of elements {span} leaves its storage {printable(self.key, code=True)} of "
-                                   f"{whole.nbytes // size:,}")
+            raise InvalidFileError(
+                f"a view of elements {span} leaves its storage {printable(self.key, code=True)} of "
+                f"{whole.nbytes // size:,}"
+            )
         return Home(whole.extent, self.count * size, whole.byteorder, whole.base + self.first * size)

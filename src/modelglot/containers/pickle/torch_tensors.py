@@ -28,7 +28,12 @@ class TensorLeaf(Leaf):
     __slots__ = ("dtype", "extra", "more", "offset", "shape", "storage", "strides", "touched")
 
     def __init__(
-        self, storage: Storage, dtype: DType, offset: int, shape: tuple[int, ...], strides: tuple[int, ...],
+        self,
+        storage: Storage,
+        dtype: DType,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
         touches: tuple[int, bool] | None = None,
     ) -> None:
         self.storage, self.dtype, self.offset, self.shape, self.strides = storage, dtype, offset, shape, strides
@@ -47,9 +52,11 @@ class TensorLeaf(Leaf):
         count, whole = self.touched
         at, length = self.offset * size, count * size
         if at + length > home.nbytes:
-            raise InvalidFileError(f"needs bytes {at:,}-{at + length:,} of a storage of {home.nbytes:,} bytes",
-                                   offset=home.extent.offset, detail=f"shape {list(self.shape)}, strides "
-                                   f"{list(self.strides)}, offset {self.offset:,}")
+            raise InvalidFileError(
+                f"needs bytes {at:,}-{at + length:,} of a storage of {home.nbytes:,} bytes",
+                offset=home.extent.offset,
+                detail=f"shape {list(self.shape)}, strides {list(self.strides)}, offset {self.offset:,}",
+            )
         data = home.stored(at, length, None if whole else self.strides)
         if self.dtype is not _PAIRS:
             return Tensor(name, self.dtype, self.shape, data, PLAIN, self.extra)

@@ -16,6 +16,11 @@ class Leaf:
 
     __slots__ = ()
 
+    @property
+    def nested(self) -> bool:
+        """True where it turns out to be values in a container, which have names of their own."""
+        return False
+
     def __repr__(self) -> str:  # without the address: where a leaf is the key of a mapping, this is in names
         return f"<{type(self).__name__}>"
 

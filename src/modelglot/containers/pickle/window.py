@@ -22,9 +22,12 @@ class Window:
     def read(self, at: int, length: int) -> bytes:
         """Exactly ``length`` bytes; DamagedFileError where the stream is shorter."""
         if at < 0 or length < 0 or at + length > self.length:
-            raise DamagedFileError(f"the pickle ends {at + length - self.length:,} bytes too early", offset=at,
-                                   detail=f"needs bytes {at:,}-{at + length:,}; there are {self.length:,}",
-                                   hint="the file may be incomplete")
+            raise DamagedFileError(
+                f"the pickle ends {at + length - self.length:,} bytes too early",
+                offset=at,
+                detail=f"needs bytes {at:,}-{at + length:,}; there are {self.length:,}",
+                hint="the file may be incomplete",
+            )
         if self.source is None:
             return self.data[at : at + length]
         return self.source.pread(self.offset + at, length)

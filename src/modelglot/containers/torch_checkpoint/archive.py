@@ -50,8 +50,13 @@ class TorchArchive:
             raise InvalidFileError("the zip has no member `data.pkl`", path=self.zip.source.path)
         chosen = (flat or found)[0]
         if len(set(found)) > 1:
-            self.zip.notes.append(Note("several-pickles", f"{len(set(found))} members are named `data.pkl`; "
-                                       f"{printable(chosen, code=True)} was read", "warning"))
+            self.zip.notes.append(
+                Note(
+                    "several-pickles",
+                    f"{len(set(found))} members are named `data.pkl`; {printable(chosen, code=True)} was read",
+                    "warning",
+                )
+            )
         return chosen.removesuffix("data.pkl")
 
     def _byteorder(self) -> str:
@@ -60,8 +65,9 @@ class TorchArchive:
             return "little"
         text = self.zip.read(member)
         if text not in (b"little", b"big"):
-            raise InvalidFileError(f"the byte order is {printable(repr(text))}", path=self.zip.source.path,
-                                   member=member.name)
+            raise InvalidFileError(
+                f"the byte order is {printable(repr(text))}", path=self.zip.source.path, member=member.name
+            )
         return text.decode()
 
     def resolver(self, folder: str) -> Resolve:
@@ -93,8 +99,14 @@ class TorchArchive:
             runner = machine(window, self.limits, place, Storages(self.resolver(folder)))
             value, end = runner.run()
             if end != window.length:
-                self.zip.notes.append(Note("pickle-trailing", f"{window.length - end:,} bytes follow the pickle in "
-                                           f"member {printable(member_name, code=True)}", "warning"))
+                self.zip.notes.append(
+                    Note(
+                        "pickle-trailing",
+                        f"{window.length - end:,} bytes follow the pickle in "
+                        f"member {printable(member_name, code=True)}",
+                        "warning",
+                    )
+                )
         with located(path=self.zip.source.path):
             return named_value(value, window, self.limits, None, prefix), runner
 

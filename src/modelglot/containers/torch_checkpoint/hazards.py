@@ -49,8 +49,9 @@ def _zip(source: Source, limits: Limits) -> Iterator[Finding]:
         try:
             window = Window(data=archive.read(member))
         except ModelFileError as error:
-            yield Finding("incomplete", "unknown", f"cannot be read: {error.what}", source.path, member.name,
-                          error.offset)
+            yield Finding(
+                "incomplete", "unknown", f"cannot be read: {error.what}", source.path, member.name, error.offset
+            )
             continue
         yield from stream_hazards(window, limits, source.path, member.name, torchscript=torchscript)
 
@@ -81,10 +82,22 @@ def stream_hazards(
         level = severity(name, torchscript=torchscript)
         if level is not None:
             does = "runs code or reaches outside" if level == "unsafe" else "is not known to be plain data"
-            yield Finding("pickle-global", level, f"{printable(name, code=True)} {does}", path, member,
-                          offset if member else window.offset + offset)
+            yield Finding(
+                "pickle-global",
+                level,
+                f"{printable(name, code=True)} {does}",
+                path,
+                member,
+                offset if member else window.offset + offset,
+            )
     for what, offset in machine.oddities.items():
         yield Finding("pickle-oddity", "unknown", what, path, member, offset)
     if problem is not None:
-        yield Finding("incomplete", "unknown", f"the pickle cannot be read to its end: {problem.what}", path, member,
-                      problem.offset)
+        yield Finding(
+            "incomplete",
+            "unknown",
+            f"the pickle cannot be read to its end: {problem.what}",
+            path,
+            member,
+            problem.offset,
+        )

@@ -72,11 +72,16 @@ def _place_storages(
         text = str(key)
         width = storages.sizes.get(text)
         if width is None:
-            raise InvalidFileError(f"storage {printable(text, code=True)} belongs to no tensor, so its size is unknown",
-                                   offset=at)
+            raise InvalidFileError(
+                f"storage {printable(text, code=True)} belongs to no tensor, so its size is unknown", offset=at
+            )
         if at + 8 > size:
-            raise DamagedFileError(f"storage {printable(text, code=True)} begins after the end of the file", offset=at,
-                                   detail=f"the file has {size:,} bytes", hint="the download may be incomplete")
+            raise DamagedFileError(
+                f"storage {printable(text, code=True)} begins after the end of the file",
+                offset=at,
+                detail=f"the file has {size:,} bytes",
+                hint="the download may be incomplete",
+            )
         (count,) = struct.unpack("<q", pread(at, 8))
         start, length = at + 8, count * width
         if count < 0:
@@ -84,8 +89,10 @@ def _place_storages(
         if start + length > size:
             raise DamagedFileError(
                 f"storage {printable(text, code=True)} ends {start + length - size:,} bytes after the end of the file",
-                offset=start, detail=f"needs bytes {start:,}-{start + length:,}; the file has {size:,}",
-                hint="the download may be incomplete")
+                offset=start,
+                detail=f"needs bytes {start:,}-{start + length:,}; the file has {size:,}",
+                hint="the download may be incomplete",
+            )
         homes[text] = Home(Extent(number, start, length), length)
         at = start + length
     return at
@@ -137,8 +144,11 @@ def _tar_storages(window: Window, number: int, limits: Limits, homes: dict[str, 
         (elements,) = struct.unpack("<q", window.read(at, 8))
         length = elements * dtype.itemsize
         if elements < 0 or at + 8 + length > window.length:
-            raise DamagedFileError(f"storage {printable(key, code=True)} of {elements:,} elements does not fit in the "
-                                   "file", offset=at, hint="the download may be incomplete")
+            raise DamagedFileError(
+                f"storage {printable(key, code=True)} of {elements:,} elements does not fit in the file",
+                offset=at,
+                hint="the download may be incomplete",
+            )
         homes[key] = Home(Extent(number, window.offset + at + 8, length), length)
         found[key] = Storage(key, dtype, items[1], elements, homes.get)
         at += 8 + length

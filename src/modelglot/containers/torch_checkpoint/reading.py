@@ -50,8 +50,15 @@ def model(files: FileSet, format_name: str, parts: Parts, dialect: str | None = 
     named = parts.named
     notes = [*parts.notes, *named.notes, *_tensor_notes(named.tensors)]
     tree = named.tree
-    return Model(format_name, files.refs(), named.tensors, dialect or _dialect(tree), tree=tree,
-                 sides=tuple(parts.sides), notes=tuple(dict.fromkeys(notes)))
+    return Model(
+        format_name,
+        files.refs(),
+        named.tensors,
+        dialect or _dialect(tree),
+        tree=tree,
+        sides=tuple(parts.sides),
+        notes=tuple(dict.fromkeys(notes)),
+    )
 
 
 def _dialect(tree: Any) -> str | None:
@@ -80,8 +87,11 @@ def _tensor_notes(tensors: dict[str, Tensor]) -> list[Note]:
             for mark in ("torch:quantizer", "torch:conj", "torch:neg"):
                 if mark in tensor.extra:
                     found.setdefault(mark, []).append(name)
-    return [Note(code, _names(names) + text, level) for mark, (code, text, level) in _NOTES.items()
-            if (names := found.get(mark))]
+    return [
+        Note(code, _names(names) + text, level)
+        for mark, (code, text, level) in _NOTES.items()
+        if (names := found.get(mark))
+    ]
 
 
 _NOTES = {

@@ -155,8 +155,11 @@ def losses(model: Model) -> Iterable[Loss]:
         yield Loss("metadata", f"{len(model.metadata):,} metadata entries have no place in a PyTorch file: {keys}")
     for name, tensor in model.tensors.items():
         if not holds(tensor):
-            yield Loss("encoding", f"`{name}` is {tensor.type_name}, which PyTorch does not have",
-                       "ask for another dtype, such as `--dtype f16`")
+            yield Loss(
+                "encoding",
+                f"`{name}` is {tensor.type_name}, which PyTorch does not have",
+                "ask for another dtype, such as `--dtype f16`",
+            )
         if isinstance(tensor.data, Missing):
             yield Loss("missing", f"`{name}` has no data: {tensor.data.why}")
         if "torch:quantizer" in tensor.extra:
@@ -173,5 +176,9 @@ def losses(model: Model) -> Iterable[Loss]:
         yield Loss("python-object", f"objects of `{global_}` are left out: {where}{more}")
     if pruned.changed:
         path, kind = pruned.changed[0]
-        yield Loss("python-type", f"{len(pruned.changed):,} containers become a simpler kind, such as the {kind} "
-                   f"at `{path}`", "weights-only loading refuses the original kinds", stops=False)
+        yield Loss(
+            "python-type",
+            f"{len(pruned.changed):,} containers become a simpler kind, such as the {kind} at `{path}`",
+            "weights-only loading refuses the original kinds",
+            stops=False,
+        )

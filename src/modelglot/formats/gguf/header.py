@@ -101,9 +101,11 @@ class _Reader:
         """A count is held against the bytes left before anything is made for it."""
         if count * least > self.window.left:
             raise DamagedFileError(
-                f"{count:,} {what} do not fit in the file", offset=offset,
+                f"{count:,} {what} do not fit in the file",
+                offset=offset,
                 detail=f"they need at least {count * least:,} bytes; {self.window.left:,} are left",
-                hint="the download may be incomplete")
+                hint="the download may be incomplete",
+            )
 
     def length(self, what: str) -> int:
         return int(self.size.unpack(self.window.take(self.size.size, what))[0])
@@ -232,8 +234,9 @@ class _Reader:
                 if n_dims < 0:
                     n_dims = self.number(_LIST)
                 if n_dims > types.MAX_DIMS:
-                    raise InvalidFileError(f"{n_dims:,} dimensions; at most {types.MAX_DIMS} are allowed",
-                                           offset=window.offset - 4)
+                    raise InvalidFileError(
+                        f"{n_dims:,} dimensions; at most {types.MAX_DIMS} are allowed", offset=window.offset - 4
+                    )
                 rest = rests[n_dims]
                 begin = window.need(rest.size, _LIST)
                 window.pos = begin + rest.size
@@ -253,8 +256,9 @@ def _alignment(entries: dict[str, Entry]) -> int:
         raise InvalidFileError(f"`general.alignment` must be a u32, not {entry.type}")
     value = int(entry.value)
     if not is_alignment(value):
-        raise InvalidFileError(f"`general.alignment` is {value:,}; it must be a power of two from 1 to "
-                               f"{types.MAX_ALIGNMENT:,}")
+        raise InvalidFileError(
+            f"`general.alignment` is {value:,}; it must be a power of two from 1 to {types.MAX_ALIGNMENT:,}"
+        )
     return value
 
 

@@ -60,7 +60,8 @@ def _tensor(header: Header, info: Info, end: int | None, file: int, size: int, b
     if info.offset % header.alignment:
         raise InvalidFileError(
             f"begins at data offset {info.offset:,}, which is not a multiple of the alignment {header.alignment}",
-            offset=info.at)
+            offset=info.at,
+        )
     if info.offset > _MOST:
         raise InvalidFileError(f"begins at the impossible data offset {info.offset:,}", offset=info.at)
     begin = header.data_start + info.offset
@@ -73,8 +74,10 @@ def _tensor(header: Header, info: Info, end: int | None, file: int, size: int, b
         raise InvalidFileError(f"dimensions {list(info.dims)} need {length:,} bytes", offset=info.at)
     extra = {"gguf:type": info.type} if isinstance(encoding, Opaque) else EMPTY
     if begin + length > size:
-        why = (f"data ends {begin + length - size:,} bytes after the end of the file: "
-               f"needs bytes {begin:,}-{begin + length:,}; the file has {size:,}")
+        why = (
+            f"data ends {begin + length - size:,} bytes after the end of the file: "
+            f"needs bytes {begin:,}-{begin + length:,}; the file has {size:,}"
+        )
         return Tensor(info.name, DTYPES[dtype], shape, Missing(why), encoding, extra)
     data = Stored((Extent(file, begin, length),), byteorder="big" if big else "little")
     return Tensor(info.name, DTYPES[dtype], shape, data, encoding, extra)
@@ -87,8 +90,10 @@ def _encoding(header: Header, info: Info, count: int, span: int | None, room: in
         return "f32", _blocks(header, info, count, span, room)
     if info.type in types.REMOVED_TYPES:
         raise UnsupportedError(
-            f"type {info.type} ({types.REMOVED_TYPES[info.type]}) was removed from ggml", offset=info.at,
-            hint="quantize the original model again with a present llama.cpp")
+            f"type {info.type} ({types.REMOVED_TYPES[info.type]}) was removed from ggml",
+            offset=info.at,
+            hint="quantize the original model again with a present llama.cpp",
+        )
     return "opaque", Opaque(f"ggml-type-{info.type}", room if span is None else span)
 
 
@@ -97,7 +102,8 @@ def _blocks(header: Header, info: Info, count: int, span: int | None, room: int)
     row = info.dims[0] if info.dims else 1
     if row % blocks.elements:
         raise InvalidFileError(
-            f"rows of {row:,} elements cannot be cut in {blocks.name} blocks of {blocks.elements}", offset=info.at)
+            f"rows of {row:,} elements cannot be cut in {blocks.name} blocks of {blocks.elements}", offset=info.at
+        )
     if blocks.name == "q8_1":
         wide, narrow = (count // blocks.elements * b.bytes for b in (types.Q8_1_WIDE, blocks))
         taken = room if span is None else span
@@ -115,12 +121,20 @@ def _check_places(header: Header, lengths: dict[str, int], size: int) -> list[No
         if info.offset < at:
             raise InvalidFileError(
                 f"begins at data offset {info.offset:,} and overlaps tensor {printable(last, code=True)}, "
-                f"which ends at {at:,}", tensor=info.name, offset=info.at)
+                f"which ends at {at:,}",
+                tensor=info.name,
+                offset=info.at,
+            )
         gaps += info.offset > align(at, header.alignment)
         at, last = info.offset + lengths[info.name], info.name
     if gaps:
-        notes.append(Note("gap", f"{gaps:,} tensors begin later than right after the one before; llama.cpp refuses "
-                          "such a file", "warning"))
+        notes.append(
+            Note(
+                "gap",
+                f"{gaps:,} tensors begin later than right after the one before; llama.cpp refuses such a file",
+                "warning",
+            )
+        )
     extra = size - header.data_start - align(at, header.alignment)
     if extra > 0:
         notes.append(Note("trailing-bytes", f"{extra:,} bytes follow the last tensor", "warning"))
@@ -132,30 +146,46 @@ def _noted(header: Header, tensors: dict[str, Tensor], lengths: dict[str, int], 
     cut = [t for t in tensors.values() if isinstance(t.data, Missing)]
     if cut:
         need = max(header.data_start + i.offset + lengths[i.name] for i in header.infos)
-        notes.append(Note(
-            "truncated",
-            f"the file ends {need - size:,} bytes too early (it has {size:,} of {need:,}): {len(cut):,} of "
-            f"{len(tensors):,} tensors are not whole; the download may be incomplete, or this is one part of a file "
-            "that was cut in pieces", "warning"))
+        notes.append(
+            Note(
+                "truncated",
+                f"the file ends {need - size:,} bytes too early (it has {size:,} of {need:,}): {len(cut):,} of "
+                f"{len(tensors):,} tensors are not whole: the download may be incomplete, or it is one part of a file "
+                "that was cut in pieces",
+                "warning",
+            )
+        )
     kinds: dict[str, int] = {}
     for tensor in tensors.values():
         if isinstance(tensor.encoding, Opaque):
             kinds[tensor.encoding.name] = kinds.get(tensor.encoding.name, 0) + 1
     for kind, number in kinds.items():
-        notes.append(Note("unknown-type", f"{number:,} tensors have the unknown type `{kind}`: their bytes are carried "
-                          "as they are", "warning"))
+        notes.append(
+            Note(
+                "unknown-type",
+                f"{number:,} tensors have the unknown type `{kind}`: their bytes are carried as they are",
+                "warning",
+            )
+        )
     if header.order == ">":
         notes.append(Note("big-endian", "the file is big-endian; values are turned around when they are moved"))
         encodings = {t.encoding for t in tensors.values()}
         fixed = sorted(e.name for e in encodings if isinstance(e, Blocks) and e.words is None)
         if fixed:
-            notes.append(Note("big-endian-blocks", f"the byte order of {', '.join(fixed)} blocks cannot be changed",
-                              "warning"))
+            notes.append(
+                Note("big-endian-blocks", f"the byte order of {', '.join(fixed)} blocks cannot be changed", "warning")
+            )
     long = [n for n in tensors if len(n.encode("utf-8", "surrogateescape")) >= types.USUAL_NAME]
     for name in long:
         if len(name.encode("utf-8", "surrogateescape")) >= types.MAX_NAME:
             raise InvalidFileError(f"the name has {types.MAX_NAME} bytes or more", tensor=name)
     if long:
-        notes.append(Note("long-name", f"{len(long):,} tensor names have {types.USUAL_NAME} bytes or more, which "
-                          f"llama.cpp refuses, such as {printable(long[0], code=True)}", "warning"))
+        notes.append(
+            Note(
+                "long-name",
+                f"{len(long):,} tensor names have {types.USUAL_NAME} bytes or more, which "
+                f"llama.cpp refuses, such as {printable(long[0], code=True)}",
+                "warning",
+            )
+        )
     return notes

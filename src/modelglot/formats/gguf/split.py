@@ -31,8 +31,14 @@ def read_model(files: FileSet, limits: Limits) -> Model:
         part = _part(files, name, header)
         notes = list(part.notes)
         if isinstance(count, int) and count > 1:
-            notes.append(Note("split-alone", f"this is one file of a set of {count:,}, but its name does not say "
-                              f"which; expected `name-00001-of-{count:05}.gguf`", "warning"))
+            notes.append(
+                Note(
+                    "split-alone",
+                    f"this is one file of a set of {count:,}, but its name does not say "
+                    f"which; expected `name-00001-of-{count:05}.gguf`",
+                    "warning",
+                )
+            )
         return _model(files, header, part.tensors, Metadata(header.entries), notes)
     return _read_set(files, limits, m["stem"], int(m["count"]), {name: header})
 
@@ -46,9 +52,12 @@ def _main(files: FileSet) -> str:
         m = SHARD.match(name)
         sets.setdefault(f"{m['stem']}/{m['count']}" if m else name, name)
     if len(sets) != 1:
-        raise InvalidFileError(f"the folder holds {len(sets)} GGUF models", path=files.root,
-                               detail=", ".join(printable(n) for n in list(sets.values())[:6]),
-                               hint="name one of the files")
+        raise InvalidFileError(
+            f"the folder holds {len(sets)} GGUF models",
+            path=files.root,
+            detail=", ".join(printable(n) for n in list(sets.values())[:6]),
+            hint="name one of the files",
+        )
     return next(iter(sets.values()))
 
 
@@ -74,8 +83,10 @@ def _check_split(header: Header, number: int | None, count: int | None) -> None:
     if no is not None and of is not None and not 0 <= no < max(of, 1):
         raise InvalidFileError(f"`split.no` is {no:,}, which is not below `split.count`, {of:,}")
     if number is not None and (no != number or of != count):
-        raise InvalidFileError(f"the name says file {number + 1} of {count}, the metadata file "
-                               f"{'?' if no is None else no + 1} of {of}", hint="the file may have been renamed")
+        raise InvalidFileError(
+            f"the name says file {number + 1} of {count}, the metadata file {'?' if no is None else no + 1} of {of}",
+            hint="the file may have been renamed",
+        )
 
 
 def _read_set(files: FileSet, limits: Limits, stem: str, count: int, headers: dict[str, Header]) -> Model:
@@ -103,8 +114,10 @@ def _read_set(files: FileSet, limits: Limits, stem: str, count: int, headers: di
     if missing:
         notes.append(_missing_note(stem, count, wanted, total, len(tensors)))
     elif total is not None and total != len(tensors):
-        raise InvalidFileError(f"`{TENSORS}` is {total}, but the {count} files have {len(tensors):,} tensors",
-                               path=files.open(wanted[0]).path)
+        raise InvalidFileError(
+            f"`{TENSORS}` is {total}, but the {count} files have {len(tensors):,} tensors",
+            path=files.open(wanted[0]).path,
+        )
     metadata = Metadata({k: e for k, e in first.entries.items() if k not in SPLIT_KEYS})
     return _model(files, first, tensors, metadata, notes)
 
@@ -115,8 +128,11 @@ def _missing_note(stem: str, count: int, wanted: list[str], total: object, found
     shown = ", ".join(f"{n:05}" for n in gone[:8]) + (", ..." if len(gone) > 8 else "")
     more = f": {total - found:,} of {total:,} tensors are in them" if isinstance(total, int) and total >= found else ""
     which = " (the first one has the metadata)" if 1 in gone else ""
-    return Note("missing-shard", f"{len(gone):,} of the {count:,} files of `{printable(stem)}` are missing, "
-                f"number {shown}{which}{more}", "warning")
+    return Note(
+        "missing-shard",
+        f"{len(gone):,} of the {count:,} files of `{printable(stem)}` are missing, number {shown}{which}{more}",
+        "warning",
+    )
 
 
 def _model(files: FileSet, header: Header, tensors: dict[str, Tensor], metadata: Metadata, notes: list[Note]) -> Model:

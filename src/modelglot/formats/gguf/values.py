@@ -97,7 +97,8 @@ def _array(values: Sequence[Any], inner: str, depth: int) -> bytes:
     head = struct.pack("<IQ", VALUE_NUMBERS[name], len(values))
     if name == "array":
         return head + b"".join(
-            _stored(v, depth + 1) if isinstance(v, StoredArray) else _array(v, "", depth + 1) for v in values)
+            _stored(v, depth + 1) if isinstance(v, StoredArray) else _array(v, "", depth + 1) for v in values
+        )
     if name == "str":
         if not all(isinstance(v, str) for v in values):
             raise NotHoldable("a list that mixes text and other values")

@@ -41,8 +41,10 @@ class Window:
             check_inside(here, count, self.size, what)
             if here + count > self.limit:
                 raise LimitError(
-                    f"the header is longer than the limit of {self.limit:,} bytes", offset=here,
-                    hint=f"if the file is trusted, raise it: `--limit header={here + count}`")
+                    f"the header is longer than the limit of {self.limit:,} bytes",
+                    offset=here,
+                    hint=f"if the file is trusted, raise it: `--limit header={here + count}`",
+                )
             self.data = self.source.pread(here, min(self.size - here, max(count, self._next)))
             self.start, self.pos = here, 0
             self._next = min(self._next * 4, MOST)
@@ -72,6 +74,8 @@ def check_inside(offset: int, count: int, size: int, what: str) -> None:
     """Raise DamagedFileError where ``count`` bytes at ``offset`` do not fit in a file of ``size``."""
     if count > size - offset:
         raise DamagedFileError(
-            f"{what} ends {offset + count - size:,} bytes after the end of the file", offset=offset,
+            f"{what} ends {offset + count - size:,} bytes after the end of the file",
+            offset=offset,
             detail=f"needs {count:,} bytes at byte {offset:,}; the file has {size:,}",
-            hint="the download may be incomplete")
+            hint="the download may be incomplete",
+        )

@@ -44,16 +44,23 @@ def losses(model: Model) -> Iterator[Loss]:
             shown = printable(tensor.name, code=True)
             yield Loss("shape", f"tensor {shown} has no axes and is written as `[1]`", stops=False)
     for kind, names in unknown.items():
-        yield Loss("dtype", f"no `{kind}` in GGUF: {len(names):,} tensors, such as {printable(names[0], code=True)}",
-                   "`--dtype` casts floats on the way")
+        yield Loss(
+            "dtype",
+            f"no `{kind}` in GGUF: {len(names):,} tensors, such as {printable(names[0], code=True)}",
+            "`--dtype` casts floats on the way",
+        )
     for group in ties(model.tensors):
         size = model.tensors[group[0]].nbytes * (len(group) - 1)
         shared = ", ".join(printable(n, code=True) for n in group[:4])
         yield Loss("ties", f"{shared} share their bytes and are each written (+{size:,} bytes)", stops=False)
     if "general.architecture" not in model.metadata:
         yield Loss(
-            "no-architecture", "the metadata has no `general.architecture`: the file will be a container of tensors "
-            "that no runtime loads as a model", "llama.cpp needs the names and metadata of a known architecture", False)
+            "no-architecture",
+            "the metadata has no `general.architecture`: the file will be a container of tensors "
+            "that no runtime loads as a model",
+            "llama.cpp needs the names and metadata of a known architecture",
+            False,
+        )
 
 
 def _unpackable(key: str, entry: Entry) -> str | None:
@@ -83,8 +90,11 @@ def _problem(tensor: Tensor) -> Loss | None:
     if raw is None:
         return Loss("name", f"{shown}: the name is not text", "give it another with `--rename`")
     if len(raw) >= types.USUAL_NAME:
-        return Loss("name", f"{shown}: the name has {len(raw)} bytes; llama.cpp takes fewer than {types.USUAL_NAME}",
-                    "give it a shorter one with `--rename`")
+        return Loss(
+            "name",
+            f"{shown}: the name has {len(raw)} bytes; llama.cpp takes fewer than {types.USUAL_NAME}",
+            "give it a shorter one with `--rename`",
+        )
     if len(tensor.shape) > types.MAX_DIMS:
         return Loss("shape", f"{shown} has {len(tensor.shape)} axes; GGUF holds at most {types.MAX_DIMS}")
     if type_number(tensor) is None:
@@ -112,8 +122,12 @@ def _holdable(tensor: Tensor) -> bool:
         return True
     raw = _name_bytes(tensor.name)
     return (
-        problem.kind == "name" and raw is not None and len(raw) < types.MAX_NAME
-        and len(tensor.shape) <= types.MAX_DIMS and type_number(tensor) is not None)
+        problem.kind == "name"
+        and raw is not None
+        and len(raw) < types.MAX_NAME
+        and len(tensor.shape) <= types.MAX_DIMS
+        and type_number(tensor) is not None
+    )
 
 
 def layout(model: Model, options: Options) -> Layout:
@@ -142,8 +156,10 @@ def _metadata(model: Model, options: Options) -> tuple[int, dict[str, bytes]]:
     wanted = options.settings.get(SETTING)
     if wanted is not None:
         if not (wanted.isascii() and wanted.isdigit() and is_alignment(int(wanted[:9]))):
-            raise InvalidFileError(f"`{SETTING}={printable(wanted)}` is not an alignment",
-                                   hint=f"a power of two from 1 to {types.MAX_ALIGNMENT:,}")
+            raise InvalidFileError(
+                f"`{SETTING}={printable(wanted)}` is not an alignment",
+                hint=f"a power of two from 1 to {types.MAX_ALIGNMENT:,}",
+            )
         kept[ALIGNMENT] = Entry(int(wanted), "u32")
     alignment = int(kept[ALIGNMENT].value) if ALIGNMENT in kept else types.DEFAULT_ALIGNMENT
     return alignment, {k: pack_entry(k, e) for k, e in kept.items()}
@@ -179,5 +195,3 @@ def _file(name: str, entries: dict[str, bytes], tensors: Iterable[Tensor], align
     header = b"".join(head)
     start = align(len(header), alignment) if slots else len(header)
     return OutFile(name, start + offset, (Piece(0, header),), tuple(Slot(n, start + o, s) for n, o, s in slots))
-
-

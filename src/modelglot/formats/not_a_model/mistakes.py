@@ -65,8 +65,9 @@ def recognise(look: Look) -> Iterator[Found]:
             yield Found(90, what, "check that this is the file you meant")
     if look.name.endswith(_PARTIAL):
         whole = printable(look.name.rpartition(".")[0], code=True)
-        yield Found(57, f"an unfinished download of {whole}", "let the download finish, or start it again",
-                    DamagedFileError)
+        yield Found(
+            57, f"an unfinished download of {whole}", "let the download finish, or start it again", DamagedFileError
+        )
 
 
 def _pointer(look: Look) -> Iterator[Found]:
@@ -75,8 +76,11 @@ def _pointer(look: Look) -> Iterator[Found]:
         size, oid = fields.get("size", ""), fields.get("oid", "unknown")
         real = f"{int(size):,}" if size.isascii() and size.isdigit() and len(size) < 20 else "unknown"
         yield Found(
-            100, "a git-LFS pointer", "run `git lfs pull` in the repository, or download the file itself",
-            detail=f"the real file has {real} bytes, {printable(oid)}; this has {look.size:,}")
+            100,
+            "a git-LFS pointer",
+            "run `git lfs pull` in the repository, or download the file itself",
+            detail=f"the real file has {real} bytes, {printable(oid)}; this has {look.size:,}",
+        )
     elif look.head.startswith(b"# xet version"):
         yield Found(100, "a git-xet pointer", "download the file itself, for example with `hf download`")
 
@@ -86,20 +90,32 @@ def _page(look: Look, text: bytes) -> Iterator[Found]:
     if start.startswith((b"<!doctype html", b"<html", b"<head")) or (start.startswith(b"<") and b"<html" in start):
         m = re.search(rb"<title[^>]*>(.*?)</title>", look.head + look.tail, re.I | re.S)
         title = " ".join(m[1].decode("utf-8", "replace").split()) if m else ""
-        yield Found(96, "a web page (HTML)", _AGAIN + "; a page of this kind often asks for a login or a licence",
-                    detail=f"its title is {printable(title, code=True)}" if title else None)
+        yield Found(
+            96,
+            "a web page (HTML)",
+            _AGAIN + "; a page of this kind often asks for a login or a licence",
+            detail=f"its title is {printable(title, code=True)}" if title else None,
+        )
     elif start.startswith((b"<?xml", b"<error")) and b"<error" in start:
-        parts = [m[1].decode("utf-8", "replace") for t in (b"Code", b"Message")
-                 if (m := re.search(rb"<" + t + rb">([^<]{1,300})", look.head))]
-        yield Found(96, "an error message of a storage service (XML)", _AGAIN,
-                    detail=printable(": ".join(parts)) or None)
+        parts = [
+            m[1].decode("utf-8", "replace")
+            for t in (b"Code", b"Message")
+            if (m := re.search(rb"<" + t + rb">([^<]{1,300})", look.head))
+        ]
+        yield Found(
+            96, "an error message of a storage service (XML)", _AGAIN, detail=printable(": ".join(parts)) or None
+        )
     elif text.startswith(b"{") and look.size <= 4096:
         said = _error_in_json(look.head)
         if said:
             yield Found(96, "an error message of a web service (JSON)", _AGAIN, detail=printable(said))
     elif look.size <= 1024 and _REFUSALS.match(text):
-        yield Found(96, "an error message of a web service", _AGAIN,
-                    detail=printable(text[:200].decode("utf-8", "replace").strip()))
+        yield Found(
+            96,
+            "an error message of a web service",
+            _AGAIN,
+            detail=printable(text[:200].decode("utf-8", "replace").strip()),
+        )
 
 
 def _error_in_json(raw: bytes) -> str | None:
@@ -120,8 +136,13 @@ def _error_in_json(raw: bytes) -> str | None:
 def _zeros(look: Look) -> Iterator[Found]:
     if not look.head.strip(b"\0") and not look.tail.strip(b"\0"):
         more = "; a download is not finished here" if any(n.lower() == look.name + ".aria2" for n in look.names) else ""
-        yield Found(95, "all zeros", _AGAIN, DamagedFileError,
-                    f"{look.size:,} bytes were set aside and not filled, at least at both ends{more}")
+        yield Found(
+            95,
+            "all zeros",
+            _AGAIN,
+            DamagedFileError,
+            f"{look.size:,} bytes were set aside and not filled, at least at both ends{more}",
+        )
 
 
 def _beside(look: Look, text: bytes) -> Iterator[Found]:
@@ -142,5 +163,8 @@ def _folder(look: Look) -> Iterator[Found]:
     if not names:
         yield Found(60, "an empty folder", "check the path")
     elif "config.json" in names or "tokenizer.json" in names:
-        yield Found(30, "a folder with a model's configuration, without weights that are known",
-                    "download the weights too: model.safetensors, or all its shards and their index")
+        yield Found(
+            30,
+            "a folder with a model's configuration, without weights that are known",
+            "download the weights too: model.safetensors, or all its shards and their index",
+        )

@@ -74,21 +74,30 @@ def recognise(look: Look) -> Iterator[Found]:
         if look.name.endswith(suffix) and look.head.startswith(start):
             yield Found(68, what, hint, UnsupportedError)
     if look.head.startswith(b"PK\x03\x04") and b"model.weights.h5" in look.tail:
-        yield Found(70, "a Keras 3 model (.keras)", "load it with Keras and save the arrays with `numpy.savez`",
-                    UnsupportedError)
+        yield Found(
+            70,
+            "a Keras 3 model (.keras)",
+            "load it with Keras and save the arrays with `numpy.savez`",
+            UnsupportedError,
+        )
     if look.tail.endswith(_SSTABLE):
         yield Found(70, "the index of a TensorFlow checkpoint", _TF, UnsupportedError)
     if ".data-0" in look.name and "-of-0" in look.name:
         yield Found(65, "the data of a TensorFlow checkpoint", _TF, UnsupportedError)
     if _is_onnx(look.head):
-        yield Found(67, "an ONNX model", "load it with the `onnx` package, or use the model it was exported from",
-                    UnsupportedError)
+        yield Found(
+            67,
+            "an ONNX model",
+            "load it with the `onnx` package, or use the model it was exported from",
+            UnsupportedError,
+        )
     if look.head.startswith(b"<?xml") and b"<net " in look.head[:400]:
         yield Found(68, "the structure of an OpenVINO model", _CONVERTED, UnsupportedError)
     stem, dot, suffix = look.name.rpartition(".")
     if dot and suffix == "bin" and f"{stem}.xml" in {n.lower() for n in look.names}:
-        yield Found(45, "the weights of an OpenVINO model", "they need the .xml file beside to be understood",
-                    UnsupportedError)
+        yield Found(
+            45, "the weights of an OpenVINO model", "they need the .xml file beside to be understood", UnsupportedError
+        )
 
 
 def _is_onnx(head: bytes) -> bool:

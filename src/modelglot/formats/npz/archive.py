@@ -29,8 +29,7 @@ NAME, SUFFIX = "npz", ".npz"
 def read(files: FileSet, limits: Limits) -> Model:
     name = files.primary
     if name is None:
-        raise UnsupportedError("a folder of .npz files is not one model", path=files.root,
-                               hint="name one of the files")
+        raise UnsupportedError("a folder of .npz files is not one model", path=files.root, hint="name one of the files")
     source = files.open(name)
     number = files.index(name)
     archive = Archive(source, limits)
@@ -54,8 +53,15 @@ def read(files: FileSet, limits: Limits) -> Model:
         notes.extend(record.notes)
         items.append((member.name.removesuffix(".npy"), record.tree))
     nested = any(not isinstance(tree, TensorRef) for _, tree in items)
-    return Model(NAME, files.refs(), tensors, None, tree=Node("dict", items) if nested else None,
-                 sides=tuple(sides), notes=(*archive.notes, *notes))
+    return Model(
+        NAME,
+        files.refs(),
+        tensors,
+        None,
+        tree=Node("dict", items) if nested else None,
+        sides=tuple(sides),
+        notes=(*archive.notes, *notes),
+    )
 
 
 def _record(source: Source, archive: Archive, member: Member, number: int, limits: Limits) -> Record | None:
@@ -71,8 +77,14 @@ def _record(source: Source, archive: Archive, member: Member, number: int, limit
     if not header.objects:
         record = tensor_record(name, header, extent, 0, member.size)
         if record.end < member.size:
-            record.notes.append(Note("trailing-bytes", f"{member.size - record.end:,} bytes follow the array in "
-                                     f"member {printable(member.name, code=True)}", "warning"))
+            record.notes.append(
+                Note(
+                    "trailing-bytes",
+                    f"{member.size - record.end:,} bytes follow the array in "
+                    f"member {printable(member.name, code=True)}",
+                    "warning",
+                )
+            )
         return record
     if extent.codec == "raw":
         window = Window(source, extent.offset + header.start, member.size - header.start)
@@ -85,13 +97,20 @@ def losses(model: Model) -> Iterable[Loss]:
     by_type: dict[str, list[str]] = {}
     for tensor in model.tensors.values():
         if _bad_name(tensor.name):
-            yield Loss("name", f"tensor {printable(tensor.name, code=True)}: an archive member of this name would "
-                       f"{_bad_name(tensor.name)}", "give it another with `--rename`")
+            yield Loss(
+                "name",
+                f"tensor {printable(tensor.name, code=True)}: an archive member of this name would "
+                f"{_bad_name(tensor.name)}",
+                "give it another with `--rename`",
+            )
         if _descr(tensor) is None:
             by_type.setdefault(tensor.type_name, []).append(tensor.name)
     for kind, names in by_type.items():
-        yield Loss("dtype", f"no `{kind}` in NumPy .npz: {len(names):,} tensors, such as "
-                   f"{printable(names[0], code=True)}", "`--dtype` casts floats on the way")
+        yield Loss(
+            "dtype",
+            f"no `{kind}` in NumPy .npz: {len(names):,} tensors, such as {printable(names[0], code=True)}",
+            "`--dtype` casts floats on the way",
+        )
     if len(model.metadata):
         keys = ", ".join(printable(k, code=True) for k in list(model.metadata)[:4])
         yield Loss("metadata", f"NumPy .npz holds no metadata: {len(model.metadata):,} entries ({keys}) are lost")
@@ -157,4 +176,3 @@ def _bad_name(name: str) -> str | None:
     if ".." in parts or name[0] in "/\\" or (len(name) > 1 and name[1] == ":"):
         return "name a path outside the archive"
     return None
-

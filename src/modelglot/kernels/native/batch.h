@@ -29,8 +29,9 @@ typedef void (*Quantizer)(const float* x, int n, uint8_t* y, const float* w);
 
 // Quantize n elements of `kind`; rows are `row` elements, `importance` holds a weight a column or is null.
 // Returns how many elements are infinite or NaN (their batch is not written).
-template <Quantizer QUANTIZE, int ELEMENTS, int BYTES>
-INLINE int64_t in_batches(const void* source, int kind, uint8_t* y, int64_t n, int64_t row, const float* importance) {
+__attribute__((noinline)) static int64_t in_batches(
+    Quantizer quantizer, int elements, int bytes, const void* source, int kind, uint8_t* y, int64_t n, int64_t row,
+    const float* importance) {
     alignas(64) float x[BATCH], w[BATCH];
     int64_t bad = 0, column = 0;
     const int size = kind == KIND_F32 ? 4 : 2;
@@ -44,15 +45,15 @@ INLINE int64_t in_batches(const void* source, int kind, uint8_t* y, int64_t n, i
             in = x;
         }
         if (importance) {
-            for (int i = 0; i < count; i += ELEMENTS) {
-                memcpy(w + i, importance + column, ELEMENTS * 4);
-                if ((column += ELEMENTS) == row) column = 0;
+            for (int i = 0; i < count; i += elements) {
+                memcpy(w + i, importance + column, (size_t)elements * 4);
+                if ((column += elements) == row) column = 0;
             }
             memset(w + count, 0, (size_t)(BATCH - count) * 4);
         }
         const int64_t found = unusual(in, count);
         bad += found;
-        if (!found) QUANTIZE(in, count, y + at / ELEMENTS * BYTES, importance ? w : nullptr);
+        if (!found) quantizer(in, count, y + at / elements * bytes, importance ? w : nullptr);
     }
     return bad;
 }

@@ -33,8 +33,9 @@ static void f32_to_f16(const uint8_t* in, int64_t n, uint8_t* out) {
         _mm256_storeu_si256((__m256i*)(out + 2 * i), _mm512_cvtps_ph(_mm512_loadu_ps(in + 4 * i), 0));
 #elif defined(__F16C__)
     for (; i + 16 <= n; i += 16) {
-        _mm_storeu_si128((__m128i*)(out + 2 * i), _mm256_cvtps_ph(_mm256_loadu_ps((const float*)(in + 4 * i)), 0));
-        _mm_storeu_si128((__m128i*)(out + 2 * i + 16), _mm256_cvtps_ph(_mm256_loadu_ps((const float*)(in + 4 * i + 32)), 0));
+        const float* from = (const float*)(in + 4 * i);
+        _mm_storeu_si128((__m128i*)(out + 2 * i), _mm256_cvtps_ph(_mm256_loadu_ps(from), 0));
+        _mm_storeu_si128((__m128i*)(out + 2 * i + 16), _mm256_cvtps_ph(_mm256_loadu_ps(from + 8), 0));
     }
 #endif
     for (; i < n; ++i) put_u16(out + 2 * i, half_of_bits(get_u32(in + 4 * i)));
@@ -101,7 +102,8 @@ static void bf16_to_f16(const uint8_t* in, int64_t n, uint8_t* out) {
     int64_t i = 0;
 #if defined(__AVX512F__)
     for (; i + 16 <= n; i += 16) {
-        const __m512i u = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)(in + 2 * i))), 16);
+        const __m256i h = _mm256_loadu_si256((const __m256i*)(in + 2 * i));
+        const __m512i u = _mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16);
         _mm256_storeu_si256((__m256i*)(out + 2 * i), _mm512_cvtps_ph(_mm512_castsi512_ps(u), 0));
     }
 #elif defined(__F16C__)
@@ -122,18 +124,20 @@ static void f16_to_bf16(const uint8_t* in, int64_t n, uint8_t* out) {
     typedef uint16_t Halves __attribute__((vector_size(WIDTH * 4)));
     constexpr int AT_ONCE = WIDTH * 2;
     int64_t i = 0;
-    for (; i + AT_ONCE <= n; i += AT_ONCE) {
-        Halves h;
-        memcpy(&h, in + 2 * i, sizeof h);
-        const Halves rest = h & 0x7fff, zero = (Halves)(rest == 0);
-        const Halves odd = (Halves)(rest - 0x400 >= 0x7800) & ~zero;  // denormal, infinite, NaN
-        if (__builtin_expect(any((I){(vi)odd, (vi)odd}), 0)) {
-            f16_to_bf16_one_by_one(in + 2 * i, AT_ONCE, out + 2 * i);
-            continue;
+    while (i + AT_ONCE <= n) {
+        for (; i + AT_ONCE <= n; i += AT_ONCE) {
+            Halves h;
+            memcpy(&h, in + 2 * i, sizeof h);
+            const Halves rest = h & 0x7fff, zero = (Halves)(rest == 0);
+            const Halves odd = (Halves)(rest - 0x400 >= 0x7800) & ~zero;  // denormal, infinite, NaN
+            if (any((I){(vi)odd, (vi)odd})) break;
+            const Halves rounded = ((rest + 3 + (rest >> 3 & 1)) >> 3) + 0x3800;
+            const Halves r = (h ^ rest) | (rounded & ~zero);
+            memcpy(out + 2 * i, &r, sizeof r);
         }
-        const Halves rounded = ((rest + 3 + (rest >> 3 & 1)) >> 3) + 0x3800;
-        const Halves r = (h ^ rest) | (rounded & ~zero);
-        memcpy(out + 2 * i, &r, sizeof r);
+        if (i + AT_ONCE > n) break;
+        f16_to_bf16_one_by_one(in + 2 * i, AT_ONCE, out + 2 * i);
+        i += AT_ONCE;
     }
     f16_to_bf16_one_by_one(in + 2 * i, n - i, out + 2 * i);
 }

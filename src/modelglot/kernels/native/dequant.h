@@ -66,7 +66,8 @@ INLINE void dequantize_q3_k(const uint8_t* q, float* x) {
             for (int part = 0; part < 4; ++part, l = l >> 2, h = h >> 1) {
                 const int j = 8 * half + 2 * part + column;
                 const int low = j < 8 ? q[96 + j] & 15 : q[88 + j] >> 4, high = q[104 + j % 4] >> (j / 4 * 2) & 3;
-                put_scaled(x + 32 * part + 16 * column, ((l & 3) | (h & 1) << 2) - 4, d * (float)((low | high << 4) - 32));
+                const float size = d * (float)((low | high << 4) - 32);
+                put_scaled(x + 32 * part + 16 * column, ((l & 3) | (h & 1) << 2) - 4, size);
             }
         }
 }
@@ -179,7 +180,8 @@ INLINE void dequantize_q2_0(const uint8_t* q, float* x) {
     const float d = get_half(q);
     for (int i = 0; i < 16; i += 4) {
         const uint8_t* b = q + 2 + i;
-        const uint64_t low = QUADS.of[b[0]] | (uint64_t)QUADS.of[b[1]] << 32, high = QUADS.of[b[2]] | (uint64_t)QUADS.of[b[3]] << 32;
+        const uint64_t low = QUADS.of[b[0]] | (uint64_t)QUADS.of[b[1]] << 32;
+        const uint64_t high = QUADS.of[b[2]] | (uint64_t)QUADS.of[b[3]] << 32;
         put_scaled(x + 4 * i, join(low, high), d);
     }
 }

@@ -62,7 +62,8 @@ INLINE void dequantize_iq3_xxs(const uint8_t* q, float* x) {
         const float dl = d * (0.5f + (float)(word >> 28)) * 0.5f;
         for (int k = 0; k < 4; ++k, x += 8) {
             const uint8_t* at = q + 2 + 8 * j + 2 * k;
-            signed_two_fours(grids.iq3_xxs + 4 * at[0], grids.iq3_xxs + 4 * at[1], dl, grids.signs[word >> 7 * k & 127], x);
+            const uint8_t signs = grids.signs[word >> 7 * k & 127];
+            signed_two_fours(grids.iq3_xxs + 4 * at[0], grids.iq3_xxs + 4 * at[1], dl, signs, x);
         }
     }
 }
@@ -97,11 +98,12 @@ INLINE void dequantize_iq1_s(const uint8_t* q, float* x) {
 }
 INLINE void dequantize_iq1_m(const uint8_t* q, float* x) {
     const uint8_t* s = q + 48;
-    const float d = float_of_half((uint16_t)(get_u16(s) >> 12 | (get_u16(s + 2) >> 8 & 0xf0) | (get_u16(s + 4) >> 4 & 0xf00)
-                                             | (get_u16(s + 6) & 0xf000)));
+    const int low = get_u16(s) >> 12 | (get_u16(s + 2) >> 8 & 0xf0), high = (get_u16(s + 4) >> 4 & 0xf00);
+    const float d = float_of_half((uint16_t)(low | high | (get_u16(s + 6) & 0xf000)));
     for (int j = 0; j < 16; ++j, x += 16) {
         const int h = q[32 + j], scale = get_u16(s + j / 4 * 2) >> 3 * (j % 4) & 7;
-        put_shifted(x, q[2 * j] | (h & 7) << 8, q[2 * j + 1] | (h >> 4 & 7) << 8, h & 8, h & 128, d * (float)(2 * scale + 1));
+        const int a = q[2 * j] | (h & 7) << 8, b = q[2 * j + 1] | (h >> 4 & 7) << 8;
+        put_shifted(x, a, b, h & 8, h & 128, d * (float)(2 * scale + 1));
     }
 }
 INLINE void dequantize_q1_0(const uint8_t* q, float* x) {

@@ -19,7 +19,8 @@ INLINE void min_fits(const float* x, int n, const float* w, float rmin, int step
     if (w) {
         float sums[LANES];
         square_sums(x, (n + SUPER - 1) / SUPER, SUPER, sums);
-        for (int i = 0; i < n; i += SUPER) importances(x + i, w + i, sigma * sums[i / SUPER] / SUPER, SUPER, weights + i);
+        for (int i = 0; i < n; i += SUPER)
+            importances(x + i, w + i, sigma * sums[i / SUPER] / SUPER, SUPER, weights + i);
         memset(weights + n, 0, (size_t)(BATCH - n) * 4);
     }
     for (int first = 0; first * N < n; first += LANES) {
@@ -50,8 +51,9 @@ INLINE void min_fits(const float* x, int n, const float* w, float rmin, int step
     }
 }
 
-// Bytes for `values` (scales or minimums) of all super-blocks; returns nothing, fills size[] with what multiplies them.
-template <int N> INLINE void scales_by_importance(const float* values, const float* w, int nmax, uint8_t* bytes, float* size) {
+// Bytes for `values` (scales or minimums) of all super-blocks; size[] becomes what multiplies them.
+template <int N>
+INLINE void scales_by_importance(const float* values, const float* w, int nmax, uint8_t* bytes, float* size) {
     constexpr int PER = SUPER / N;
     F x[PER], ws[PER];
     I l[PER];
@@ -98,7 +100,7 @@ static void quantize_q2_k(const float* x, int n, uint8_t* y, const float* w) {
             for (int j = 0; j < 16; ++j) {
                 const int s = top > 0 ? nearest_int(to_scale * scale[j]) : 0;
                 const int t = low > 0 ? nearest_int(to_min * minus[j]) : 0;
-                y[j] = (uint8_t)((uint8_t)s | t << 4);
+                y[j] = (uint8_t)((uint32_t)s | (uint32_t)t << 4);
             }
             d[b] = top > 0 ? top / 15.f : 0.f;
             m[b] = low > 0 ? low / 15.f : 0.f;
@@ -106,8 +108,10 @@ static void quantize_q2_k(const float* x, int n, uint8_t* y, const float* w) {
         put_half(y + 80, d[b]);
         put_half(y + 82, m[b]);
         const float df = get_half(y + 80), mf = get_half(y + 82);
-        for (int j = 0; j < 16; ++j)
-            min_levels<16>(xb + 16 * j, &fits, 16 * b + j, 3, w, df * (float)(y[j] & 15), mf * (float)(y[j] >> 4), l + 16 * j);
+        for (int j = 0; j < 16; ++j) {
+            const float dj = df * (float)(y[j] & 15), mj = mf * (float)(y[j] >> 4);
+            min_levels<16>(xb + 16 * j, &fits, 16 * b + j, 3, w, dj, mj, l + 16 * j);
+        }
         for (int half = 0; half < 2; ++half)
             for (int i = 0; i < 32; ++i) {
                 const uint8_t* p = l + 128 * half + i;
@@ -170,8 +174,11 @@ template <bool FIVE> INLINE void quantize_k45(const float* x, int n, uint8_t* y,
         put_k4_scales(y + 4, s, t);
         get_k4_scales(y + 4, s, t);
         const float df = get_half(y), mf = get_half(y + 2);
-        for (int j = 0; j < 8; ++j)
-            min_levels<32>(x + b * SUPER + 32 * j, &fits, 8 * b + j, NMAX, w, df * (float)s[j], mf * (float)t[j], l + 32 * j);
+        for (int j = 0; j < 8; ++j) {
+            const float* xj = x + b * SUPER + 32 * j;
+            const float dj = df * (float)s[j], mj = mf * (float)t[j];
+            min_levels<32>(xj, &fits, 8 * b + j, NMAX, w, dj, mj, l + 32 * j);
+        }
         uint8_t *qs = y + (FIVE ? 48 : 16), *qh = y + 16;
         for (int g = 0; g < 4; ++g)
             for (int i = 0; i < 32; ++i) qs[32 * g + i] = (uint8_t)((l[64 * g + i] & 15) | l[64 * g + 32 + i] << 4);

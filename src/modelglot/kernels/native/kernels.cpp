@@ -18,8 +18,8 @@ EXPORT int mg_supports(const char* level) {
 #if defined(__x86_64__) && defined(__GNUC__)
     if (!strcmp(level, "avx2")) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     if (!strcmp(level, "avx512"))
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
-            && __builtin_cpu_supports("avx512vl");
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+            && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 #endif
     return !strcmp(level, "baseline");
 }
@@ -40,7 +40,7 @@ EXPORT int64_t mg_unusual(const void* x, int kind, int64_t n) {
 // int64_t mg_quantize_TYPE(x, kind, y, n, row, importance): how many of the n elements are infinite or NaN.
 #define QUANTIZE(type, elements, bytes)                                                                               \
     EXPORT int64_t mg_quantize_##type(const void* x, int kind, uint8_t* y, int64_t n, int64_t row, const float* w) {   \
-        return in_batches<quantize_##type, elements, bytes>(x, kind, y, n, row, w);                                    \
+        return in_batches(quantize_##type, elements, bytes, x, kind, y, n, row, w);                                    \
     }
 QUANTIZE(q4_0, 32, 18) QUANTIZE(q4_1, 32, 20) QUANTIZE(q5_0, 32, 22) QUANTIZE(q5_1, 32, 24) QUANTIZE(q8_0, 32, 34)
 QUANTIZE(q2_k, 256, 84) QUANTIZE(q3_k, 256, 110) QUANTIZE(q4_k, 256, 144) QUANTIZE(q5_k, 256, 176)
@@ -49,8 +49,9 @@ QUANTIZE(tq2_0, 256, 66) QUANTIZE(mxfp4, 32, 17) QUANTIZE(nvfp4, 64, 36) QUANTIZ
 
 // Q4_0 to Q5_1 with importances weigh with the mean square of the whole row, so whole rows come in (n a multiple of
 // row). Returns -1 where no memory is left.
-template <Quantizer WEIGHTED> INLINE int64_t quantize_rows(
-    const void* x, int kind, uint8_t* y, int64_t n, int64_t row, const float* importance, int bytes) {
+static int64_t quantize_rows(
+    Quantizer weighted, const void* x, int kind, uint8_t* y, int64_t n, int64_t row, const float* importance,
+    int bytes) {
     int64_t rows = 4096 / row, bad = 0;
     if (rows < 4) rows = 4;
     float* buffer = (float*)malloc((size_t)(rows * row + 2 * BATCH) * sizeof(float));
@@ -81,7 +82,7 @@ template <Quantizer WEIGHTED> INLINE int64_t quantize_rows(
                     ++r;
                 }
             }
-            WEIGHTED(padded, part, y + (first * row + at) / 32 * bytes, w);
+            weighted(padded, part, y + (first * row + at) / 32 * bytes, w);
         }
     }
     free(buffer);
@@ -90,7 +91,7 @@ template <Quantizer WEIGHTED> INLINE int64_t quantize_rows(
 }
 #define QUANTIZE_ROWS(type, bytes)                                                                                    \
     EXPORT int64_t mg_weighted_##type(const void* x, int kind, uint8_t* y, int64_t n, int64_t row, const float* w) {   \
-        return quantize_rows<weighted_##type>(x, kind, y, n, row, w, bytes);                                           \
+        return quantize_rows(weighted_##type, x, kind, y, n, row, w, bytes);                                           \
     }
 QUANTIZE_ROWS(q4_0, 18) QUANTIZE_ROWS(q4_1, 20) QUANTIZE_ROWS(q5_0, 22) QUANTIZE_ROWS(q5_1, 24)
 

@@ -16,9 +16,10 @@ INLINE void largest(const F* x, int n, F* amax, F* max) {  // the first of equal
 // The winner: l = nearest(inverse * x), all -NMAX where `flat`.
 struct Scale { F scale, inverse; I flat; };
 
-// Q6_K, Q3_K with importances, Q4_0 and Q5_0 with importances. w: weights, or null for x * x. WRAPPED: x are themselves
-// results, perhaps infinite or NaN.
-template <int N, int NMAX, bool WRAPPED = false> __attribute__((noinline)) void fit_scale(const F* x, const F* w, Scale* out) {
+// Q6_K, Q3_K with importances, Q4_0 and Q5_0 with importances. w: weights, or null for x * x. WRAPPED: x are
+// themselves results, perhaps infinite or NaN.
+template <int N, int NMAX, bool WRAPPED = false>
+__attribute__((noinline)) void fit_scale(const F* x, const F* w, Scale* out) {
     const F zero = all(0.f);
     F amax, max, wx[N], ww[N];
     largest(x, N, &amax, &max);

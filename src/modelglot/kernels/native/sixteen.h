@@ -23,7 +23,8 @@ INLINE Wide wide(Levels l) {
     w.v[0] = (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32((__m128i)l));
     w.v[1] = (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128((__m128i)l, 8)));
 #elif defined(__SSE2__)
-    const __m128i b = (__m128i)l, low = _mm_srai_epi16(_mm_unpacklo_epi8(b, b), 8), high = _mm_srai_epi16(_mm_unpackhi_epi8(b, b), 8);
+    const __m128i b = (__m128i)l;
+    const __m128i low = _mm_srai_epi16(_mm_unpacklo_epi8(b, b), 8), high = _mm_srai_epi16(_mm_unpackhi_epi8(b, b), 8);
     w.v[0] = (vf)_mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16(low, low), 16));
     w.v[1] = (vf)_mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpackhi_epi16(low, low), 16));
     w.v[2] = (vf)_mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16(high, high), 16));
