@@ -26,7 +26,7 @@ class Run:
 def run(command: list[str]) -> Run:
     """Run a command to its end; its output is thrown away. Raises RuntimeError where it fails."""
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment())
     error = process.stderr.read() if process.stderr else b""
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began
@@ -34,6 +34,11 @@ def run(command: list[str]) -> Run:
     if process.returncode:
         raise RuntimeError(f"{command}: exit {process.returncode}: {error.decode()[-500:]}")
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def _environment() -> dict[str, str]:
+    """As a user has it: compiled bytecode is kept, so that both sides start as on the second day."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def pairs(ours: list[str], theirs: list[str], *, runs: int = 5, before: Callable[[], None] = lambda: None) -> dict:
