@@ -100,9 +100,11 @@ def dequantizing(lib: native.Native, ggml: blocks.Oracle, peer: str) -> Iterator
         yield {**made, "ok": made["ok"] and same}
         number = getattr(GGMLQuantizationType, kind.upper(), None)
         if number in quants._type_traits:
-            with np.errstate(all="ignore"):
-                slow = seconds(lambda number=number, q=q: quants.dequantize(q, number))
-            yield row(f"dequantize {kind} against gguf", (result[0], slow, slow / result[0]), 10, "the gguf package")
+            result = against(
+                lambda call=call, q=q, mine=mine: call(q.ctypes.data, mine.ctypes.data, 0, N),
+                lambda number=number, q=q: quants.dequantize(q, number),
+            )
+            yield row(f"dequantize {kind} against gguf", result, 10, "the gguf package")
 
 
 def casting(lib: native.Native) -> Iterator[dict]:
