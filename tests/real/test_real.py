@@ -224,6 +224,20 @@ def test_a_quantized_file_is_llama_quantizes_file_byte_for_byte(recipe: str, smo
         assert hashlib.file_digest(file, "sha256").hexdigest() == QUANTIZED[recipe]
 
 
+KEPT_SHARDS = (
+    "072031dddde996dc85d55e62510cd800d806c9805c0ce7568252ef41b5ee8ca5",
+    "fe7e1df2ce71368acac203836e4c58d14a4c4b0ec5345aea2fa7f1431c8088c2",
+    "7a419ae01dd42e8d837d76997cc6919b54b0e344bd8bbb1d5cb9c9a4fabbd63b",
+)
+
+
+def test_shards_are_kept_as_llama_quantize_keeps_them(smollm2_f16: Path, tmp_path: Path) -> None:
+    mg.convert(smollm2_f16, tmp_path / "f16", to="gguf", max_shard_size="100MB")
+    mg.quantize(tmp_path / "f16", tmp_path / "q4", "q4_k_m", keep_split=True, to="gguf")
+    files = sorted((tmp_path / "q4").iterdir())
+    assert tuple(hashlib.sha256(f.read_bytes()).hexdigest() for f in files) == KEPT_SHARDS
+
+
 def test_decoding_a_real_file_is_the_gguf_packages_decoding(smollm2_f16: Path) -> None:
     from gguf import GGUFReader, dequantize
 

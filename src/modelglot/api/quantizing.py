@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from modelglot.api.converting import Target, finish, plan_model, resolve_target, to_bytes
@@ -13,6 +14,8 @@ from modelglot.api.reading import PathLike, read_model
 from modelglot.core.encoding import BLOCKS
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.limits import Limits
+from modelglot.core.model import Model
+from modelglot.core.tensor import Stored
 from modelglot.engine.execute import Progress, Receipt
 from modelglot.engine.plan import Plan
 from modelglot.passes.component import choose
@@ -32,6 +35,7 @@ def make_quantize_plan(
     keep_output: bool = False,
     requantize: bool = False,
     imatrix: PathLike | None = None,
+    keep_split: bool = False,
     component: str | None = None,
     to: str | None = None,
     format: str | None = None,
@@ -43,6 +47,8 @@ def make_quantize_plan(
     model = read_model(os.fspath(source), format=format, limits=limits)
     place = resolve_target(os.fspath(target), to, "gguf", to_bytes(max_shard_size))
     model, extra, said = choose(model, component)
+    if keep_split:
+        place = replace(place, options=replace(place.options, groups=_as_stored(model)))
     weights = load_imatrix(imatrix) if imatrix is not None else None
     recipe = recipe_name(type)
     choices = Choices(
@@ -55,7 +61,7 @@ def make_quantize_plan(
         imatrix=weights is not None,
     )
     route = [f"read {model.format}", *([said] if said else [])]
-    model = quantize_pass(decoded(model), choices, imatrix=weights, requantize=requantize)
+    model = quantize_pass(decoded(model), choices, imatrix=weights, requantize=requantize, stored_order=keep_split)
     with_weights = f" with {len(weights):,} importance vectors" if weights else ""
     route.append(f"quantize to {recipe}{with_weights}")
     return plan_model(model, place, allow_loss, route, extra), place
@@ -80,6 +86,15 @@ def quantize(
     """
     made, place = make_quantize_plan(source, target, type, **choices)
     return finish(made, place, force=force, resume=resume, threads=threads, verify=verify, on_event=on_event)
+
+
+def _as_stored(model: Model) -> tuple[tuple[str, ...], ...]:
+    """Names by the file they lie in; nothing where there is one file."""
+    files: dict[int, list[str]] = {}
+    for name, tensor in model.tensors.items():
+        number = tensor.data.extents[0].file if isinstance(tensor.data, Stored) and tensor.data.extents else 0
+        files.setdefault(number, []).append(name)
+    return tuple(tuple(names) for _, names in sorted(files.items())) if len(files) > 1 else ()
 
 
 def _type(name: str | None) -> str | None:

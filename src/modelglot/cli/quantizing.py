@@ -30,6 +30,7 @@ def _overrides(_c: Any, _p: Any, texts: tuple[str, ...]) -> list[tuple[str, str]
 @click.option("--leave-output-tensor", "keep_output", is_flag=True, help="Leave output.weight as it is.")
 @click.option("--allow-requantize", "requantize", is_flag=True, help="Also tensors that are quantized already.")
 @click.option("--imatrix", metavar="FILE", help="Importance matrix: imatrix.gguf or imatrix.dat.")
+@click.option("--keep-split", is_flag=True, help="The shards of the source, tensor by tensor.")
 @click.option("--to", metavar="FORMAT", help="Format of the target (gguf).")
 @click.option("--max-shard-size", metavar="SIZE", help="Split into shards of at most this size, such as 5GB.")
 @from_option

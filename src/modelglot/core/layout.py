@@ -52,11 +52,13 @@ class Options:
 
     ``max_shard_size`` in bytes of tensor data, None for one file; ``name`` is the wanted file name, or None when the
     target is a folder and the format's usual name applies; ``settings`` are a format's own (``gguf:alignment=64``).
+    ``groups`` names the tensors of each shard, where they are to be those of the source.
     """
 
     max_shard_size: int | None = None
     name: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    groups: tuple[tuple[str, ...], ...] = ()
 
 
 def align(offset: int, to: int) -> int:
@@ -64,8 +66,12 @@ def align(offset: int, to: int) -> int:
     return -(-offset // to) * to
 
 
-def shard(sizes: dict[str, int], most: int | None) -> list[list[str]]:
-    """Tensor names cut into consecutive groups of at most ``most`` bytes; a tensor larger than that stands alone."""
+def shard(sizes: dict[str, int], options: Options) -> list[list[str]]:
+    """Tensor names in the groups that were asked for, or cut into consecutive ones of at most ``max_shard_size`` bytes;
+    a tensor larger than that stands alone."""
+    if options.groups:
+        return [[name for name in group if name in sizes] for group in options.groups]
+    most = options.max_shard_size
     groups: list[list[str]] = [[]]
     filled = 0
     for name, size in sizes.items():

@@ -138,7 +138,7 @@ class Safetensors:
     def layout(self, model: Model, options: Options) -> Layout:
         """What `losses` says has no name is left out."""
         sizes = {n: t.nbytes for n, t in model.tensors.items() if n != "__metadata__" and _is_text(n)}
-        groups = shard(sizes, options.max_shard_size)
+        groups = shard(sizes, options)
         if len(groups) == 1:
             return Layout((self._file(options.name or "model" + SUFFIX, model, groups[0], sizes),))
         from modelglot.containers.shard_index import index_bytes

@@ -73,7 +73,7 @@ class TorchZip:
 
         tree, _ = writing.chosen_tree(model)
         sizes = {name: tensor.nbytes for name, tensor in model.tensors.items()}
-        groups = shard(sizes, options.max_shard_size)
+        groups = shard(sizes, options)
         name = options.name or _NAME
         if len(groups) == 1:
             return Layout((writing.file(name, model.tensors, tree),))

@@ -21,16 +21,23 @@ _VERSION = 2  # general.quantization_version: of the block formats, as ggml coun
 
 
 def quantize(
-    model: Model, choices: Choices, *, imatrix: Mapping[str, bytes] | None = None, requantize: bool = False
+    model: Model,
+    choices: Choices,
+    *,
+    imatrix: Mapping[str, bytes] | None = None,
+    requantize: bool = False,
+    stored_order: bool = False,
 ) -> Model:
     """The model with the types of a recipe, tensors in llama.cpp's order, and the recipe in its metadata.
 
-    ``imatrix`` maps tensor names to float32 weights, one for each column (and expert). Raises UnsupportedError for
+    ``imatrix`` maps tensor names to float32 weights, one for each column (and expert). ``stored_order`` keeps the
+    order of the source instead, as llama.cpp does where shards are kept. Raises UnsupportedError for
     tensors that are quantized already (unless ``requantize``), and for types that need an importance matrix.
     """
     chooser = Chooser(choices, model.metadata, frozenset(model.tensors))
     tensors: dict[str, Tensor] = {}
-    for name in chooser.ordered(list(model.tensors)):
+    names = list(model.tensors)
+    for name in names if stored_order else chooser.ordered(names):
         tensor = model.tensors[name]
         kind = chooser.type_for(tensor)
         tensors[name] = tensor if kind is None else _made(tensor, kind, (imatrix or {}).get(name), choices, requantize)

@@ -134,7 +134,7 @@ def layout(model: Model, options: Options) -> Layout:
     """One file, or ``stem-00001-of-0000N.gguf`` with the metadata in the first. Padded as the reference writers do."""
     alignment, entries = _metadata(model, options)
     tensors = {n: t for n, t in model.tensors.items() if _holdable(t)}
-    groups = shard({n: t.nbytes for n, t in tensors.items()}, options.max_shard_size)
+    groups = shard({n: t.nbytes for n, t in tensors.items()}, options)
     name = options.name or "model.gguf"
     if len(groups) == 1:
         return Layout((_file(name, entries, [tensors[n] for n in groups[0]], alignment),))
