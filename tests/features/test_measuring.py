@@ -94,3 +94,17 @@ def test_rows_of_blocks_survive_any_chunk_size() -> None:
             row = array.shape[-1] * 4
             assert all(at % row == 0 and len(p) % row == 0 for at, p in pieces)
             assert b"".join(p for _, p in pieces) == array.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_plots(arrays: dict, tmp_path: Path, kind: str) -> None:
+    from modelglot.cli.main import run
+
+    mg.save(arrays, tmp_path / "a.safetensors")
+    mg.save({"normal": arrays["normal"].astype(np.float16)}, tmp_path / "b.safetensors")
+    a, b = str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors")
+    assert run(["stats", a, "--plot", str(tmp_path / f"s.{kind}")]) == 0
+    assert run(["compare", a, b, "--plot", str(tmp_path / f"c.{kind}")]) == 0
+    start = {"png": b"\x89PNG", "svg": b"<?xml"}[kind]
+    assert all((tmp_path / f"{n}.{kind}").read_bytes().startswith(start) for n in "sc")
+    assert run(["stats", a, "--plot", str(tmp_path / "s.txt")]) == 7

@@ -20,6 +20,7 @@ from modelglot.report.lines import Line, line, plural, size, write
 @include_option
 @exclude_option
 @click.option("--histogram", is_flag=True, help="Also how often each power of two occurs.")
+@click.option("--plot", metavar="FILE", help="Also draw them to a .png or .svg file (needs matplotlib).")
 @json_option
 def stats_command(
     path: str,
@@ -27,14 +28,21 @@ def stats_command(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     histogram: bool,
+    plot: str | None,
     as_json: bool,
 ) -> int:
     """Per tensor: range, mean, spread, zeros, NaN and infinities, outliers. One pass, quantized blocks decoded."""
+    seen = []
     for found in stats(path, component=component, include=include, exclude=exclude):
+        seen.append(found)
         if as_json:
             print_json({"schema": "modelglot.stats/1", **found.document()})
         else:
             write(_statistics_lines(found, histogram))
+    if plot:
+        from modelglot.report.plots import plot_statistics
+
+        plot_statistics(seen, path, plot)
     return 0
 
 
