@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test real lint bench clean
+.PHONY: demo test real lint sanitize bench clean
 .DELETE_ON_ERROR:
 
 $(BIN)/modelglot: pyproject.toml
@@ -31,6 +31,10 @@ lint: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# the kernels under AddressSanitizer and UndefinedBehaviorSanitizer, over the edge families (about 2 minutes)
+sanitize: $(VENV)/.tests
+	$(BIN)/python tests/kernels/sanitize.py
 
 bench: $(VENV)/.tests
 	$(BIN)/python -m bench
