@@ -1,4 +1,4 @@
-"""``python -m bench [QUESTION ...]``: run the questions (all), print a row each, write ``bench/results/NAME.json``."""
+"""``python -m bench [QUESTION ...]``: run the questions (all), print a row each, write ``bench/results/NAME.jsonl``."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ def main() -> None:
     short = []
     for name in names:
         module = import_module(f"bench.{name}")
-        for row in module.run():
-            row = {"question": name, "about": (module.__doc__ or "").split("\n")[0], **row, "machine": machine()}
+        lines = []
+        for found in module.run():
+            row = {"question": name, "about": (module.__doc__ or "").split("\n")[0], **found, "machine": machine()}
             verdict = "ok   " if row["ok"] else "SHORT"
             print(f"{verdict} {row['case']}: {row['measured']} (bar: {row['bar']})", flush=True)
-            target = HERE / "results" / f"{name}.{row['case'].replace(' ', '-').replace('/', '-')}.json"
-            target.write_text(json.dumps(row, indent=1) + "\n")
+            lines.append(json.dumps(row) + "\n")
             if not row["ok"]:
                 short.append(row["case"])
+        (HERE / "results").mkdir(exist_ok=True)
+        (HERE / "results" / f"{name}.jsonl").write_text("".join(lines))
     if short:
         print(f"{len(short)} bars not reached: {', '.join(short)}")
 

@@ -70,7 +70,7 @@ def run() -> Iterator[dict]:
             "quantize", "--force", "--threads", str(threads), "--type", "q4_k_m", str(source), str(ours)
         )
         peer = [PYTHON, "-c", PEER, library, str(source), str(theirs), str(threads)]
-        row = pairs(quantize, peer, runs=3)
+        row = pairs(quantize, peer, runs=2)
         same = _sha256(ours) == _sha256(theirs)
         peak = row["ours"]["peak_mb"]
         ok = row["ratio"] >= 4 and peak <= 256 and same
