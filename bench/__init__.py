@@ -1,1 +1,1 @@
-"""Claims of speed and memory, measured: one module a question, one JSON row a result in ``bench/results/NAME.jsonl``."""
+"""Claims of speed and memory, measured: one module a question, one JSON row a result in ``results/NAME.jsonl``."""
