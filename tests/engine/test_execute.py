@@ -276,3 +276,30 @@ def test_progress_counts_every_byte_once(source: Path, tmp_path: Path) -> None:
     assert done == sorted(done)
     assert done[-1] == events[0][1] == 20 * 64 * 64 * 4
     assert events[-1][2] == "reading back"
+
+
+def test_names_inside_an_archive_never_become_paths(tmp_path: Path) -> None:
+    """A TorchScript archive whose code member is called like a way out of the target folder."""
+    import zipfile
+
+    import torch
+
+    good, bad = tmp_path / "good.pt", tmp_path / "bad.pt"
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(good))
+    with zipfile.ZipFile(good) as archive, zipfile.ZipFile(bad, "w") as out:
+        for info in archive.infolist():
+            out.writestr(info.filename, archive.read(info))
+        out.writestr("good/code/../../../escaped.py", "boom")
+        out.writestr("good/code/plain.py", "boom")
+    receipt = mg.convert(bad, tmp_path / "out", to="safetensors")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["model.safetensors"]
+    assert "side-files" in [x.kind for x in receipt.plan.losses]
+    assert not list(tmp_path.rglob("escaped.py"))
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "a\\..\\x", "", "a\0b"])
+def test_the_sink_refuses_names_that_leave_the_target(tmp_path: Path, name: str) -> None:
+    from modelglot.sources.sink import Sink
+
+    with pytest.raises(CannotWriteError):
+        Sink(str(tmp_path / "out"), ["ok", name], folder=True)

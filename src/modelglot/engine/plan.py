@@ -105,18 +105,10 @@ def _plan(model: Model, target: Format, options: Options, allow: Iterable[str], 
     layout = target.layout(model, options)
     folder = options.name is None or len(layout.files) > 1
     steps, copies = list(_steps(model, layout)), list[Step]()
+    whole = [side for side in model.sides if _is_file(side, model)]
     if folder:
-        layout, steps, copies = _with_sides(model.sides, layout, steps)
-    elif model.sides:
-        names = ", ".join(printable(s.name, code=True) for s in model.sides[:4])
-        losses.append(
-            Loss(
-                "side-files",
-                f"{len(model.sides)} files beside the weights stay behind: {names}",
-                "give a folder as the target to keep them",
-                stops=False,
-            )
-        )
+        layout, steps, copies = _with_sides(whole, layout, steps)
+    losses += _left_sides(model, [] if folder else whole)
     return Plan(
         target.info.name,
         model.files,
@@ -164,10 +156,28 @@ def _unholdable(model: Model, target: Format) -> Iterator[Loss]:
         )
 
 
+def _is_file(side: SideFile, model: Model) -> bool:
+    """True for a file of the source's folder. Members of an archive are not carried: their names are not ours."""
+    ref, extent = model.files[side.extent.file], side.extent
+    return ref.name == side.name and extent == (side.extent.file, 0, ref.size, "raw")
+
+
+def _left_sides(model: Model, whole: list[SideFile]) -> Iterator[Loss]:
+    inside = [side for side in model.sides if not _is_file(side, model)]
+    for sides, what, hint in (
+        (whole, "files beside the weights", "give a folder as the target to keep them"),
+        (inside, "files inside the source that are not weights", None),
+    ):
+        if sides:
+            more = " ..." if len(sides) > 4 else ""
+            names = ", ".join(printable(s.name, code=True) for s in sides[:4]) + more
+            yield Loss("side-files", f"{len(sides)} {what} stay behind: {names}", hint, stops=False)
+
+
 def _with_sides(sides: Iterable[SideFile], layout: Layout, steps: list[Step]) -> tuple[Layout, list[Step], list[Step]]:
     """Whole side files copied into the target folder before the weights, so that an index still comes last."""
     taken = {f.name for f in layout.files}
-    carried = [s for s in sides if s.name not in taken and s.extent.codec == "raw"]
+    carried = [s for s in sides if s.name not in taken]
     files = [OutFile(s.name, s.extent.length, ()) for s in carried]
     copies = [
         Step(Tensor(s.name, DTYPES["opaque"], (s.extent.length,), Stored((s.extent,))), n, 0, s.extent.length)

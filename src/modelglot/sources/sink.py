@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from modelglot.core.errors import CannotWriteError, TargetExistsError
+from modelglot.core.errors import CannotWriteError, TargetExistsError, printable
 from modelglot.sources.file import reason
 
 JOURNAL = "modelglot-journal"
@@ -25,6 +25,9 @@ class Sink:
 
     def __init__(self, target: str, names: list[str], *, folder: bool, force: bool = False) -> None:
         self.target = target.rstrip("/") or target
+        for name in names:  # they come from our own layouts; this is the second lock on that door
+            if not name or name.startswith("/") or "\0" in name or ".." in name.replace("\\", "/").split("/"):
+                raise CannotWriteError(f"{printable(name, code=True)} is no name for an output", path=target)
         self.names = names
         self.folder = folder
         self.keep = False
