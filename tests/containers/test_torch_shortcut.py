@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modelglot.containers.pickle import plain, torch_tensors
@@ -100,6 +100,8 @@ DATA, SIZES = stream({f"w{i}": torch.zeros(2, i % 3) for i in range(8)} | {"end"
 
 
 @settings(max_examples=400, deadline=None)
+@example([(383, 39)])  # the key and the storage's name are put under one number
+@example([(383, 6)])  # the key is put where the device is fetched next
 @given(st.lists(st.tuples(st.integers(2, len(DATA) - 1), st.integers(0, 255)), min_size=1, max_size=3))
 def test_same_after_any_damage(changes):
     data = bytearray(DATA)

@@ -66,15 +66,18 @@ class Shortcut:
             number = self._natural(count)
         if dtype is None or view is None or number < 0 or first < 0 or length[0] != len(digits):
             return None
-        key = digits.decode()
-        leaf = TensorLeaf(self._storages.storage(key, dtype, "cpu", number), dtype, first, view[0], view[1], view[2])
         raw = put_key + put_pid + put_sizes + put_strides + put_dict + put_arguments + put_leaf
         if len(raw) == 35:
-            numbers = _SEVEN.unpack(raw)
-            memo.update(dict.fromkeys(numbers, _Sequence(numbers, cls, leaf)))
-        elif raw:
+            numbers: tuple[int, ...] = _SEVEN.unpack(raw)
+        else:
             puts = (put_key, put_pid, put_sizes, put_strides, put_dict, put_arguments, put_leaf)
             numbers = tuple(_number(put) if put else -1 for put in puts)
+        if at[2] in numbers or at[3] in numbers:  # fetched in between, so what is put there would count
+            return None
+        leaf = TensorLeaf(
+            self._storages.storage(digits.decode(), dtype, "cpu", number), dtype, first, view[0], view[1], view[2]
+        )
+        if raw:
             memo.update(dict.fromkeys((n for n in numbers if n >= 0), _Sequence(numbers, cls, leaf)))
         return leaf, found.end()
 
@@ -100,7 +103,7 @@ class _Sequence(Late):
         hooks = Attributed("ordereddict", [])
         arguments = Node("tuple", [storage, leaf.offset, shape, strides, False, hooks])
         values = (storage.key, pid, shape, strides, hooks, arguments, leaf)
-        for number, value in zip(self.numbers, values, strict=True):
+        for number, value in reversed(tuple(zip(self.numbers, values, strict=True))):  # the last put counts
             if memo.get(number) is self:  # and nothing else was put there since
                 memo[number] = value
 
