@@ -15,7 +15,7 @@ from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import BLOCKS
 from modelglot.core.errors import DamagedFileError
 from modelglot.core.tensor import Derived, Extent, Inline, Missing, Stored, Tensor, contiguous_strides
-from modelglot.engine.stream import chunks, read
+from modelglot.engine.stream import chunks, in_order, read
 
 
 def tensor(array: Any, data: Any, dtype: str = "f32") -> Tensor:
@@ -135,3 +135,40 @@ def test_big_endian_blocks() -> None:
 def test_contiguous_strides_are_numpys() -> None:
     array = np.zeros((3, 4, 5), np.uint8)
     assert contiguous_strides(array.shape) == array.strides
+
+
+@settings(max_examples=200, deadline=None)
+@given(views(), st.sampled_from([4, 12, 64, 1 << 20]), st.booleans())
+def test_arranged_units(pair: Any, size: int, inline: bool) -> None:
+    """`arrange` over stored bytes and over bytes that come from elsewhere; in order where `in_order` says so."""
+    base, view = pair
+    data: Any = Inline(base.tobytes()) if inline else Stored((Extent(0, 0, base.nbytes),))
+    offset = (view.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // 4
+    params = {"unit": 4, "offset": offset, "shape": view.shape, "strides": [s // 4 for s in view.strides]}
+    made = tensor(view, Derived("arrange", (tensor(base, data),), params))
+    pool = MemoryPool([memoryview(base).cast("B")])
+    assert collect(made, pool, size) == view.tobytes()
+    if in_order(made):
+        offsets = [at for at, _ in chunks(made, pool, size)]
+        assert offsets == sorted(offsets)
+
+
+def test_concatenated_and_then_quantized() -> None:
+    """Experts of different origin put one after another, through a kernel that needs whole rows."""
+    rng = np.random.default_rng(1)
+    a, b = (rng.standard_normal((3, 64)).astype("<f4") for _ in range(2))
+    turned = Stored((Extent(1, 0, b.nbytes),), (1, 3))
+    parts = (
+        tensor(a, Stored((Extent(0, 0, a.nbytes),))),
+        Tensor("b", DTYPES["f32"], (64, 3), turned),
+        tensor(a, Inline(a.tobytes())),
+    )
+    joined = Tensor("w", DTYPES["f32"], (9, 64), Derived("concat", parts))
+    pool = MemoryPool([memoryview(a).cast("B"), memoryview(b).cast("B")])
+    expected = np.concatenate([a.ravel(), b.ravel().reshape(3, 64).T.ravel(), a.ravel()])
+    params = {"from": "f32", "to": "q8_0"}
+    made = Tensor("w", DTYPES["f32"], (9, 64), Derived("quantize", (joined,), params), BLOCKS["q8_0"])
+    whole = Derived("quantize", (tensor(expected.reshape(9, 64), Inline(expected.tobytes())),), params)
+    for size in (100, 1 << 20):
+        assert collect(joined, pool, size) == expected.tobytes()
+        assert read(made, pool) == read(Tensor("w", DTYPES["f32"], (9, 64), whole, BLOCKS["q8_0"]), pool)

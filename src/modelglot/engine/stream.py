@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from itertools import product
-from math import prod
 
 from modelglot.core.encoding import Blocks, Opaque, nbytes
 from modelglot.core.errors import DamagedFileError, UnsupportedError, located
 from modelglot.core.format import Source
 from modelglot.core.tensor import Derived, Extent, Inline, Missing, Stored, Tensor, span
+from modelglot.engine.gather import Fetch, ascending, bands
 
 CHUNK = 4 << 20
 
@@ -51,8 +50,12 @@ def in_order(tensor: Tensor) -> bool:
     """True where `chunks` ascends whatever the chunk size."""
     data = tensor.data
     if isinstance(data, Derived):
-        return len(data.inputs) > 1 or in_order(data.inputs[0])
-    return not (isinstance(data, Stored) and data.strides is not None)
+        from modelglot.kernels.registry import needs_all
+
+        if data.kernel == "arrange":
+            return ascending(tuple(data.params["shape"]), tuple(data.params["strides"]))
+        return needs_all(data.kernel) or all(map(in_order, data.inputs))
+    return not (isinstance(data, Stored) and data.strides is not None) or ascending(tensor.shape, data.strides)
 
 
 def _sequential(tensor: Tensor, data: Stored, source: Open, size: int) -> Iterator[Chunk]:
@@ -121,36 +124,44 @@ def _swapped(tensor: Tensor, piece: bytes | memoryview) -> bytes:
 
 
 def _gathered(tensor: Tensor, data: Stored, strides: tuple[int, ...], source: Open, size: int) -> Iterator[Chunk]:
-    """Bands of the view along the axis with the longest stride, so that each is read from one run of the storage."""
-    from modelglot.kernels.arrays import strided
+    item, extent = tensor.dtype.itemsize, data.extents[0]
+    fetch: Fetch
+    if extent.codec == "raw":
+        fetch = _stored(source(extent.file), extent.offset)
+    else:
+        fetch = _held(_storage(tensor, data, source, span(tensor.shape, strides) * item))
+    for at, piece in bands(tensor.shape, strides, item, fetch, size):
+        yield at, _swapped(tensor, piece) if data.byteorder == "big" else piece
 
-    item, shape = tensor.dtype.itemsize, tensor.shape
-    if 0 in shape or not item:
-        return
-    axis = max(range(len(shape)), key=lambda a: (strides[a] if shape[a] > 1 else -1, -a)) if shape else 0
-    whole = _storage(tensor, data, source, span(shape, strides) * item) if data.extents[0].codec != "raw" else None
-    line = span((*shape[:axis], 1, *shape[axis + 1 :]), strides) if shape else 1
-    band = shape[axis] if shape else 1
-    while band > 1 and span((*shape[:axis], band, *shape[axis + 1 :]), strides) * item > size:
-        band = -(-band // 2)
-    step = strides[axis] if shape else 0
-    tail = prod(shape[axis + 1 :]) * item
-    for first in range(0, shape[axis] if shape else 1, band):
-        count = min(band, shape[axis] - first) if shape else 1
-        part = (*shape[:axis], count, *shape[axis + 1 :]) if shape else ()
-        begin, length = first * step * item, (line + (count - 1) * step) * item
-        if whole is None:
-            extent = data.extents[0]
-            raw: bytes | memoryview = source(extent.file).pread(extent.offset + begin, length)
-        else:
-            raw = memoryview(whole)[begin : begin + length]
-        gathered = memoryview(strided(raw, item, part, strides))
-        if data.byteorder == "big":
-            gathered = memoryview(_swapped(tensor, gathered))
-        run = count * tail
-        for row, _ in enumerate(product(*(range(n) for n in shape[:axis]))):
-            at = row * (shape[axis] if shape else 1) * tail + first * tail
-            yield at, gathered[row * run : (row + 1) * run]
+
+def _arranged(data: Derived, source: Open, size: int) -> Iterator[Chunk]:
+    """Units of the operand (rows, experts, elements) in another order: a view with strides over its contiguous bytes.
+
+    ``params``: ``unit`` in bytes, ``offset`` of the first unit, ``shape`` and ``strides`` in units.
+    """
+    (operand,), params = data.inputs, data.params
+    unit, first = int(params["unit"]), int(params["offset"]) * int(params["unit"])
+    stored = operand.data
+    fetch: Fetch
+    if isinstance(stored, Stored) and _is_run(stored):
+        fetch = _stored(source(stored.extents[0].file), stored.extents[0].offset + first)
+    else:
+        fetch = _held(read(operand, source), first)
+    yield from bands(tuple(params["shape"]), tuple(params["strides"]), unit, fetch, size)
+
+
+def _is_run(data: Stored) -> bool:
+    """True for contiguous little-endian bytes that lie in one piece of a file as they are."""
+    plain = data.strides is None and data.byteorder == "little"
+    return plain and len(data.extents) == 1 and data.extents[0].codec == "raw"
+
+
+def _stored(file: Source, start: int) -> Fetch:
+    return lambda begin, length: file.pread(start + begin, length)
+
+
+def _held(whole: bytearray, first: int = 0) -> Fetch:
+    return lambda begin, length: memoryview(whole)[first + begin : first + begin + length]
 
 
 def _storage(tensor: Tensor, data: Stored, source: Open, length: int) -> bytearray:
@@ -166,6 +177,15 @@ def _derived(tensor: Tensor, data: Derived, source: Open, size: int) -> Iterator
     """A chunk of whole rows goes in, the same rows come out; single elements where nothing is in blocks."""
     from modelglot.kernels.registry import kernel, needs_all, whole
 
+    if data.kernel == "arrange":
+        yield from _arranged(data, source, size)
+        return
+    if data.kernel == "concat":
+        start = 0
+        for part in data.inputs:
+            yield from ((start + at, piece) for at, piece in chunks(part, source, size))
+            start += part.nbytes
+        return
     if needs_all(data.kernel):
         made = whole(data.kernel, [read(t, source) for t in data.inputs], data.params)
         yield from ((at, made[at : at + size]) for at in range(0, len(made), size))
