@@ -12,6 +12,7 @@ import numpy as np
 
 from modelglot.core.encoding import BLOCKS
 from modelglot.kernels import native
+from modelglot.kernels.native import KINDS
 from modelglot.kernels.quantize import TYPES, WEIGHTED
 from modelglot.testing import blocks
 
@@ -108,15 +109,18 @@ def dequantizing(lib: native.Native, ggml: blocks.Oracle, peer: str) -> Iterator
 
 
 def casting(lib: native.Native) -> Iterator[dict]:
+    counts = np.zeros(3, np.int64)
     for source, target in CASTS:
         sizes = [4 if t == "f32" else 2 for t in (source, target)]
         values = np.ascontiguousarray(dict(blocks.families(N))["normal"])
         data = values.astype("<f2") if source == "f16" else values if source == "f32" else values.view("<u4") >> 16
         data = data.astype("<u2") if source == "bf16" else data
         out, moved = np.zeros(N * sizes[1], np.uint8), N * sum(sizes) // 2  # memcpy reads and writes as many bytes
-        a, b, call = np.zeros(moved, np.uint8), np.zeros(moved, np.uint8), lib.caster(source, target)
+        a, b, call = np.zeros(moved, np.uint8), np.zeros(moved, np.uint8), lib.caster()
         result = against(
-            lambda call=call, data=data, out=out: call(data.ctypes.data, N, out.ctypes.data),
+            lambda call=call, data=data, out=out, a=KINDS[source], b=KINDS[target]: call(
+                data.ctypes.data, a, N, out.ctypes.data, b, counts.ctypes.data
+            ),
             lambda a=a, b=b, moved=moved: ctypes.memmove(b.ctypes.data, a.ctypes.data, moved),
         )
         yield row(f"cast {source} to {target}", result, 0.8, "memcpy", level=lib.level)

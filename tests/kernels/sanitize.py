@@ -35,9 +35,11 @@ def build_and_run() -> int:
 def exercise(folder: str) -> None:
     import hashlib
     import json
+    from itertools import product
 
     import numpy as np
 
+    from modelglot.core.dtype import DTYPES
     from modelglot.core.encoding import BLOCKS
     from modelglot.kernels import native
     from modelglot.kernels.cast import cast
@@ -62,17 +64,11 @@ def exercise(folder: str) -> None:
             q = blocks.Numbers(kind, 333 * block.bytes).integers("q", 256).astype(np.uint8).tobytes()
             for to in ("f32", "f16", "bf16"):
                 dequantize(q, {"from": kind, "to": to})
-        for count in range(70):
-            for a, b in (
-                ("f32", "f16"),
-                ("f32", "bf16"),
-                ("f16", "f32"),
-                ("bf16", "f32"),
-                ("f16", "bf16"),
-                ("bf16", "f16"),
-            ):
-                data = blocks.Numbers("cast", count * (4 if a == "f32" else 2)).integers("d", 256).astype(np.uint8)
-                cast(data.tobytes(), {"from": a, "to": b})
+        for count in (*range(70), 2048, 5000):
+            for a, b in product(native.CAST_KINDS, native.CAST_KINDS):
+                data = blocks.Numbers("cast", count * DTYPES[a].itemsize).integers("d", 256).astype(np.uint8)
+                for more in ({}, {"rounding": "stochastic", "key": 5}):
+                    cast(data.tobytes(), {"from": a, "to": b, **more})
         print(f"{level}: nothing found")
 
 

@@ -18,10 +18,12 @@ from modelglot.core.errors import UnsupportedError
 
 FOLDER = Path(__file__).parent / "_native"
 LEVELS = ("avx512", "avx2", "baseline")  # best first
-ABI = 1
+ABI = 2
 KINDS = {"f32": 0, "f16": 1, "bf16": 2}
+CAST_KINDS = {**KINDS, "f64": 3, "f8_e4m3": 4, "f8_e5m2": 5, "f8_e4m3fnuz": 6, "f8_e5m2fnuz": 7}
 
 _POINTER, _LONG = ctypes.c_void_p, ctypes.c_int64
+_CAST = (_POINTER, ctypes.c_int, _LONG, _POINTER, ctypes.c_int)
 _QUANTIZE = (_POINTER, ctypes.c_int, _POINTER, _LONG, _LONG, _POINTER)
 
 
@@ -50,9 +52,17 @@ class Native:
         """(blocks, target, kind, elements)"""
         return self.function(f"dequantize_{name}", None, _POINTER, _POINTER, ctypes.c_int, _LONG)
 
-    def caster(self, source: str, target: str) -> Any:
-        """(source, elements, target)"""
-        return self.function(f"{source}_to_{target}", None, _POINTER, _LONG, _POINTER)
+    def caster(self) -> Any:
+        """(source, kind, elements, target, kind, counts of NaN, infinite and too large numbers to add to)"""
+        return self.function("cast", None, *_CAST, _POINTER)
+
+    def caster_by_chance(self) -> Any:
+        """(source, kind, elements, target, kind, key, index of the first, counts)"""
+        return self.function("cast_by_chance", None, *_CAST, ctypes.c_uint64, ctypes.c_uint64, _POINTER)
+
+    def unusual(self) -> Any:
+        """(numbers, kind, elements) -> how many are infinite or NaN"""
+        return self.function("unusual", _LONG, _POINTER, ctypes.c_int, _LONG)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,15 @@
 // mg_quantize_rows. kind: 0 f32, 1 f16, 2 bf16, all little-endian like the machine.
 #include <cstdlib>
 
-#include "casts.h"
 #include "dequant_grid.h"
 #include "k_signed.h"
 #include "simple.h"
+#include "stochastic.h"
 #include "ternary.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-EXPORT int mg_abi(void) { return 1; }
+EXPORT int mg_abi(void) { return 2; }
 EXPORT int mg_lanes(void) { return LANES; }
 
 // 1 where this processor runs the level, by its name.
@@ -118,6 +118,12 @@ DEQUANTIZE(iq3_s, 256, 110) DEQUANTIZE(iq1_s, 256, 50) DEQUANTIZE(iq1_m, 256, 56
 DEQUANTIZE(iq4_xs, 256, 136) DEQUANTIZE(tq1_0, 256, 54) DEQUANTIZE(tq2_0, 256, 66) DEQUANTIZE(mxfp4, 32, 17)
 DEQUANTIZE(nvfp4, 64, 36) DEQUANTIZE(q1_0, 128, 18) DEQUANTIZE(q2_0, 64, 18)
 
-// void mg_FROM_to_TO(in, n, out)
-#define CAST(name) EXPORT void mg_##name(const uint8_t* in, int64_t n, uint8_t* out) { name(in, n, out); }
-CAST(f32_to_f16) CAST(f32_to_bf16) CAST(f16_to_f32) CAST(bf16_to_f32) CAST(f16_to_bf16) CAST(bf16_to_f16)
+// kind, here also: 3 f64, 4 f8_e4m3, 5 f8_e5m2, 6 f8_e4m3fnuz, 7 f8_e5m2fnuz. Adds to counts.
+EXPORT void mg_cast(const uint8_t* in, int from, int64_t n, uint8_t* out, int to, Counts* counts) {
+    cast(in, from, n, out, to, counts);
+}
+// first: the index of in[0] in its tensor
+EXPORT void mg_cast_by_chance(
+    const uint8_t* in, int from, int64_t n, uint8_t* out, int to, uint64_t key, uint64_t first, Counts* counts) {
+    cast_by_chance(in, from, n, out, to, key, first, counts);
+}
