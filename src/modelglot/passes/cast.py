@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from modelglot.core.derive import DECODED, as_dtype, dequantize
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import Blocks, Plain
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.model import Model
 from modelglot.core.tensor import Missing, Tensor
-from modelglot.passes.quantize import as_dtype, dequantize
 
-DECODED = ("f32", "f16", "bf16")  # what blocks decode to in one step
+
 Rule = tuple[str, str]  # (glob, dtype name)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from modelglot.core.derive import as_dtype, dequantize
 from modelglot.core.dtype import DTYPES
-from modelglot.core.encoding import BLOCKS, PLAIN, Blocks, Plain
+from modelglot.core.encoding import BLOCKS, Blocks, Plain
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.metadata import Entry, Metadata
 from modelglot.core.model import Model
@@ -84,17 +85,3 @@ def _needs_weights(kind: str, choices: Choices, name: str) -> bool:
     if name in ("output.weight", "token_embd.weight", "per_layer_token_embd.weight"):
         return False
     return kind in NEEDS_IMATRIX or (kind == "q2_k" and choices.recipe == "Q2_K_S")
-
-
-def dequantize(tensor: Tensor, to: str) -> Tensor:
-    """The block tensor as floats of dtype ``to``: f32, f16 or bf16."""
-    data = Derived("dequantize", (tensor,), {"from": tensor.encoding.name, "to": to})
-    return replace(tensor, dtype=DTYPES[to], encoding=PLAIN, data=data)
-
-
-def as_dtype(tensor: Tensor, to: str) -> Tensor:
-    """The plain float tensor in another float dtype."""
-    if tensor.dtype.name == to:
-        return tensor
-    data = Derived("cast", (tensor,), {"from": tensor.dtype.name, "to": to})
-    return replace(tensor, dtype=DTYPES[to], data=data)
