@@ -1,0 +1,103 @@
+"""Tensor names by the rules of a family, both ways: templates with numbers taken out are looked up, not searched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from modelglot.core.errors import DamagedFileError, InvalidFileError, printable
+from modelglot.core.tensor import Tensor
+from modelglot.families.family import Config, Rule
+
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+_HOLE = re.compile(r"\{[ie]\}")
+_SUFFIXES = (".weight", ".bias")
+
+
+@dataclass
+class _Group:
+    """Tensors of one rule and one layer, as they come in."""
+
+    rule: Rule
+    suffix: str
+    layer: str
+    found: dict[tuple[int, int], Tensor] = field(default_factory=dict)  # (place in the rule, expert)
+
+
+class Names:
+    """Maps tensors from one dialect (``side``) to the other."""
+
+    def __init__(self, rules: Iterable[Rule], side: Literal["hf", "gguf"]) -> None:
+        self.side = side
+        self._places: dict[str, tuple[Rule, int]] = {}
+        for rule in rules:
+            for place, template in enumerate(getattr(rule, side)):
+                self._places.setdefault(_HOLE.sub("{}", template), (rule, place))
+
+    def knows(self, name: str) -> bool:
+        return self._find(name) is not None
+
+    def convert(self, tensors: Iterable[Tensor], config: Config) -> tuple[dict[str, Tensor], list[str]]:
+        """The tensors under the other dialect's names, and the names that no rule knows.
+
+        A group that a rule puts together stands where its first tensor stood. Raises DamagedFileError where one of a
+        group is missing.
+        """
+        groups: dict[tuple[Rule, str, str], _Group] = {}
+        unknown = []
+        for tensor in tensors:
+            found = self._find(tensor.name)
+            if found is None:
+                unknown.append(tensor.name)
+                continue
+            rule, place, suffix, layer, expert = found
+            group = groups.setdefault((rule, suffix, layer), _Group(rule, suffix, layer))
+            if (place, expert) in group.found:
+                raise InvalidFileError(f"stands twice, as {printable(tensor.name, code=True)} too", tensor=tensor.name)
+            group.found[place, expert] = tensor
+        made: dict[str, Tensor] = {}
+        for group in groups.values():
+            for tensor in self._made(group, config):
+                made[tensor.name] = tensor
+        return made, unknown
+
+    def _find(self, name: str) -> tuple[Rule, int, str, str, int] | None:
+        for suffix in ("", *_SUFFIXES):
+            if not name.endswith(suffix):
+                continue
+            stem = name[: len(name) - len(suffix)]
+            numbers = _NUMBER.findall(stem)
+            known = self._places.get(_NUMBER.sub("{}", stem)) or self._places.get(stem)
+            if known is not None:
+                rule, place = known
+                holes = _HOLE.findall(getattr(rule, self.side)[place])
+                values = dict(zip(holes, numbers, strict=False))
+                return rule, place, suffix, values.get("{i}", ""), int(values.get("{e}", 0))
+        return None
+
+    def _made(self, group: _Group, config: Config) -> list[Tensor]:
+        rule, there = group.rule, self.side == "hf"
+        sources = rule.hf if there else rule.gguf
+        experts = any("{e}" in template for template in sources)
+        count = 1 + max(expert for _, expert in group.found)
+        wanted = [(place, e) for place in range(len(sources)) for e in range(count if experts else 1)]
+        gone = [w for w in wanted if w not in group.found]
+        if gone:
+            place, expert = gone[0]
+            name = _filled(sources[place], group, expert)
+            raise DamagedFileError(f"{printable(name, code=True)} is missing, the others of its group are there")
+        ordered = [group.found[w] for w in wanted]
+        values = (rule.how.there if there else rule.how.back)(ordered, config)
+        return [replace(t, name=n) for n, t in zip(self._targets(group, len(values)), values, strict=True)]
+
+    def _targets(self, group: _Group, count: int) -> Sequence[str]:
+        templates = group.rule.gguf if self.side == "hf" else group.rule.hf
+        if len(templates) == 1 and "{e}" in templates[0]:
+            return [_filled(templates[0], group, expert) for expert in range(count)]
+        return [_filled(template, group, 0) for template in templates]
+
+
+def _filled(template: str, group: _Group, expert: int) -> str:
+    return template.replace("{i}", group.layer).replace("{e}", str(expert)) + group.suffix

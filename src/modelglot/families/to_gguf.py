@@ -1,0 +1,111 @@
+"""A Hugging Face language model as the model a GGUF file holds."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from modelglot.core.derive import as_dtype
+from modelglot.core.dtype import DTYPES
+from modelglot.core.encoding import Plain
+from modelglot.core.errors import UnsupportedError, printable
+from modelglot.core.metadata import Entry, Metadata
+from modelglot.core.model import Model
+from modelglot.core.notes import Note
+from modelglot.core.tensor import Inline, Tensor
+from modelglot.families import general, hyperparameters, registry
+from modelglot.families.family import Config, Family
+from modelglot.families.names import Names
+from modelglot.families.tokenizer import from_folder
+from modelglot.families.tokenizer.folder import Folder
+
+_FILE_TYPES = {"f32": 0, "f16": 1, "bf16": 32}
+_QUANTIZATION_VERSION = 2
+
+# Matrices that llama.cpp wants in float32 all the same.
+_ALWAYS_F32 = ("*.ffn_gate_inp.weight", "*.ffn_gate_inp_shexp.weight", "position_embd.weight", "token_types.weight",
+               "*.ssm_conv1d.weight", "*_norm.weight")  # fmt: skip
+
+
+def to_gguf(model: Model, folder: Folder, *, dtype: str | None = None, settings: dict[str, str] | None = None) -> Model:
+    """Names, values, hyper-parameters and tokenizer as llama.cpp's converter writes them.
+
+    ``dtype`` (f32, f16 or bf16) is for the matrices; without it each keeps its own. Vectors become float32, which
+    holds them exactly. Raises UnsupportedError for an unknown family, InvalidFileError where files contradict.
+    """
+    family = registry.by_config(folder.config)
+    config = Config(folder.config, family.defaults)
+    sources = [t for t in _prefixed(model, family) if not any(fnmatchcase(t.name, p) for p in family.ignore)]
+    tensors, unknown = Names(family.rules, "hf").convert(sources, config)
+    if unknown:
+        shown = ", ".join(printable(n, code=True) for n in unknown[:3]) + (" ..." if len(unknown) > 3 else "")
+        raise UnsupportedError(
+            f"{len(unknown):,} tensors have no place in a {family.name} model: {shown}",
+            hint="leave them out with `--exclude`, or carry everything untranslated with `--plain`",
+        )
+    tensors = _untied(tensors, config)
+    tensors |= {n: _floats(n, v) for n, v in (family.extra(config) if family.extra else {}).items()}
+    tensors = {name: _stored(tensor, dtype) for name, tensor in tensors.items()}
+    entries = general.entries(
+        family.arch,
+        folder.title,
+        folder.config,
+        folder.json("generation_config.json"),
+        folder.text("README.md"),
+        tensors.values(),
+    )
+    entries |= hyperparameters.to_metadata(family, config, _file_type(tensors.values()))
+    entries["general.quantization_version"] = Entry(_QUANTIZATION_VERSION, "u32")
+    entries |= from_folder.entries(folder, family, config, settings or {})
+    entries |= family.entries(config) if family.entries else {}
+    notes = (*model.notes, Note("family", f"a {family.name} model"))
+    return replace(
+        model, tensors=tensors, metadata=Metadata(entries), tree=None, sides=(), notes=notes, dialect=family.name
+    )
+
+
+def _prefixed(model: Model, family: Family) -> Iterable[Tensor]:
+    """Models saved without their head have names without the leading ``model.``."""
+    known = Names(family.rules, "hf")
+    if any(known.knows(n) for n in model.tensors) or not any(known.knows(f"model.{n}") for n in model.tensors):
+        return model.tensors.values()
+    return [replace(t, name=f"model.{t.name}") for t in model.tensors.values()]
+
+
+def _untied(tensors: dict[str, Tensor], config: Config) -> dict[str, Tensor]:
+    """Without the output matrix where it is the embedding: GGUF says that by leaving it out."""
+    output, embedding = tensors.get("output.weight"), tensors.get("token_embd.weight")
+    if output is not None and embedding is not None and config.get("tie_word_embeddings") and _same(output, embedding):
+        return {n: t for n, t in tensors.items() if n != "output.weight"}
+    return tensors
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.data == b.data and a.shape == b.shape
+
+
+def _floats(name: str, values: list[float]) -> Tensor:
+    return Tensor(name, DTYPES["f32"], (len(values),), Inline(struct.pack(f"<{len(values)}f", *values)))
+
+
+def _stored(tensor: Tensor, dtype: str | None) -> Tensor:
+    """In the dtype that llama.cpp expects at this place."""
+    if not isinstance(tensor.encoding, Plain) or tensor.dtype.kind != "float":
+        return tensor
+    exact = len(tensor.shape) < 2 or not tensor.name.endswith(".weight")
+    if exact or any(fnmatchcase(tensor.name, p) for p in _ALWAYS_F32):
+        return as_dtype(tensor, "f32")
+    wanted = dtype or (tensor.dtype.name if tensor.dtype.name in _FILE_TYPES else "f32")
+    return as_dtype(tensor, wanted)
+
+
+def _file_type(tensors: Iterable[Tensor]) -> int:
+    """``general.file_type`` of the dtype that most matrix bytes have."""
+    sizes: Counter[str] = Counter()
+    for tensor in tensors:
+        if len(tensor.shape) > 1 and tensor.type_name in _FILE_TYPES:
+            sizes[tensor.type_name] += tensor.nbytes
+    return _FILE_TYPES[sizes.most_common(1)[0][0]] if sizes else 0

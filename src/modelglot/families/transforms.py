@@ -1,0 +1,231 @@
+"""Value transforms between dialects, each both ways, as descriptions that the engine computes while it moves bytes.
+
+Whole rows are moved in their stored form, so quantized blocks are never decoded for a permutation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import prod
+
+from modelglot.core.derive import dequantize
+from modelglot.core.dtype import DTYPES
+from modelglot.core.encoding import PLAIN, Blocks, nbytes
+from modelglot.core.errors import InvalidFileError, UnsupportedError
+from modelglot.core.tensor import Derived, Stored, Tensor, contiguous_strides
+from modelglot.families.family import Config
+
+Size = str | Callable[[Config], int]
+
+
+def arrange(tensor: Tensor, shape: tuple[int, ...], view: Sequence[tuple[int, int]], first: int = 0) -> Tensor:
+    """Units of ``tensor`` in another order: ``view`` has (count, stride) in units, ``shape`` is of the result.
+
+    A unit is what is left of the bytes once the counts are divided out: rows, whole experts, or single elements.
+    """
+    count = prod(n for n, _ in view)
+    length = nbytes(tensor.dtype, tensor.encoding, shape)
+    if not count or length % count:
+        raise InvalidFileError(f"{list(tensor.shape)} cannot be cut in {count:,} equal units", tensor=tensor.name)
+    params = {"unit": length // count, "offset": first, "shape": [n for n, _ in view], "strides": [s for _, s in view]}
+    return replace(tensor, shape=shape, data=Derived("arrange", (tensor,), params))
+
+
+def reshaped(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The same values in other axes."""
+    if prod(shape) != tensor.numel:
+        raise InvalidFileError(f"{list(tensor.shape)} cannot be {list(shape)}", tensor=tensor.name)
+    if isinstance(tensor.data, Stored) and tensor.data.strides is not None:
+        return arrange(tensor, shape, [(1, 1)])
+    return replace(tensor, shape=shape)
+
+
+def rows(tensor: Tensor, order: Sequence[tuple[int, int]], first: int = 0, count: int | None = None) -> Tensor:
+    """Rows of axis 0 in another order; ``order`` has (count, stride) in rows, ``first`` the first one taken."""
+    taken = prod(n for n, _ in order)
+    if count is not None and taken != count:
+        raise InvalidFileError(f"{taken:,} rows where {count:,} are needed", tensor=tensor.name)
+    return arrange(tensor, (taken, *tensor.shape[1:]), order, first)
+
+
+def part(tensor: Tensor, begin: int, end: int, axis: int = 0) -> Tensor:
+    """``tensor[begin:end]`` along ``axis``, which may not be the last one of a quantized tensor."""
+    shape = tensor.shape
+    if not 0 <= begin <= end <= shape[axis]:
+        raise InvalidFileError(f"rows {begin:,} to {end:,} of {shape[axis]:,}", tensor=tensor.name)
+    before, inner = shape[:axis], prod(shape[axis + 1 :])
+    made = (*before, end - begin, *shape[axis + 1 :])
+    if axis == len(shape) - 1 and isinstance(tensor.encoding, Blocks):
+        raise UnsupportedError("columns of a quantized tensor cannot be cut without decoding", tensor=tensor.name)
+    steps = [s // inner for s in contiguous_strides(shape)[:axis]]
+    return arrange(tensor, made, [*zip(before, steps, strict=True), (end - begin, 1)], begin)
+
+
+def joined(tensors: Sequence[Tensor], shape: tuple[int, ...]) -> Tensor:
+    """One after another along axis 0."""
+    if len({(t.dtype, t.encoding, t.shape[1:]) for t in tensors}) > 1:
+        kinds = ", ".join(dict.fromkeys(f"{t.type_name} {list(t.shape)}" for t in tensors))
+        raise InvalidFileError(f"tensors that belong together differ: {kinds}", tensor=tensors[0].name)
+    return replace(tensors[0], shape=shape, data=Derived("concat", tuple(tensors)))
+
+
+@dataclass(frozen=True)
+class RopeRows:
+    """Rows of Q or K from halves to pairs, a head at a time: rotary dimensions d and d + half become neighbours.
+
+    ``heads`` names the number of heads, or computes it.
+    """
+
+    heads: Size
+
+    def there(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        return [_turned(t, size(self.heads, config), 2) for t in tensors]
+
+    def back(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        heads = size(self.heads, config)
+        return [_turned(t, heads, t.shape[0] // heads // 2) for t in tensors]
+
+
+def _turned(tensor: Tensor, heads: int, inner: int) -> Tensor:
+    """(heads, inner, rest) rows as (heads, rest, inner)."""
+    count = tensor.shape[0]
+    if heads < 1 or inner < 1 or count % (heads * inner):
+        raise InvalidFileError(f"{count:,} rows are no whole number for {heads:,} heads", tensor=tensor.name)
+    rest = count // heads // inner
+    return rows(tensor, [(heads, inner * rest), (rest, 1), (inner, rest)])
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One tensor an expert and one tensor of all experts, expert by expert."""
+
+    def there(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        return [joined(tensors, (len(tensors), *tensors[0].shape))]
+
+    def back(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        (whole,) = tensors
+        return [reshaped(part(whole, e, e + 1), whole.shape[1:]) for e in range(whole.shape[0])]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One Hugging Face tensor that GGUF keeps as several along an axis; ``sizes`` of all but the last, or halves."""
+
+    sizes: tuple[Size, ...] = ()
+    axis: int = 0
+
+    def there(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        (whole,) = tensors
+        axis = self.axis % len(whole.shape)
+        lengths = [size(s, config) for s in self.sizes] or [whole.shape[axis] // 2]
+        ends = [0]
+        for length in [*lengths, whole.shape[axis] - sum(lengths)]:
+            ends.append(ends[-1] + length)
+        return [part(whole, a, b, axis) for a, b in pairwise(ends)]
+
+    def back(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        axis = self.axis % len(tensors[0].shape)
+        total = sum(t.shape[axis] for t in tensors)
+        shape = (*tensors[0].shape[:axis], total, *tensors[0].shape[axis + 1 :])
+        if axis == 0:
+            return [joined(tensors, shape)]
+        outer = [reshaped(t, (prod(t.shape[:axis]), *t.shape[axis:])) for t in tensors]
+        pieces = [reshaped(part(t, n, n + 1), t.shape[1:]) for n in range(outer[0].shape[0]) for t in outer]
+        return [joined(pieces, shape)]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A constant added to the values: norms that multiply by 1 + weight in one dialect and by weight in the other."""
+
+    by: float
+
+    def there(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        return [_mapped(t, "add", self.by) for t in tensors]
+
+    def back(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        return [_mapped(t, "add", -self.by) for t in tensors]
+
+
+@dataclass(frozen=True)
+class NegExp:
+    """State-space decay: the logarithm in one dialect, minus its exponential in the other."""
+
+    def there(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        return [_mapped(t, "negexp") for t in tensors]
+
+    def back(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        return [_mapped(t, "lognegated") for t in tensors]
+
+
+def _mapped(tensor: Tensor, function: str, by: float = 0.0) -> Tensor:
+    """float32 of a function of every value (float16 is added to in float16, as the reference converter does)."""
+    params = {"from": tensor.type_name, "function": function, "by": by}
+    return replace(tensor, dtype=DTYPES["f32"], encoding=PLAIN, data=Derived("map", (tensor,), params))
+
+
+@dataclass(frozen=True)
+class Transpose:
+    """Weights stored as (in, out) in one dialect and (out, in) in the other. Vectors stay as they are."""
+
+    def there(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        return [_transposed(t) if len(t.shape) > 1 else t for t in tensors]
+
+    back = there
+
+
+def _transposed(tensor: Tensor) -> Tensor:
+    """The last two axes exchanged; blocks are decoded to float32 first, since they run along rows."""
+    if isinstance(tensor.encoding, Blocks):
+        tensor = dequantize(tensor, "f32")
+    *outer, height, width = tensor.shape
+    steps = contiguous_strides(tensor.shape)
+    view = [*zip(outer, steps, strict=False), (width, 1), (height, width)]
+    return arrange(tensor, (*outer, width, height), view)
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """Axes of size 1 that only one dialect has; ``there``/``back`` shapes from the configuration or the tensor."""
+
+    make: Callable[[tuple[int, ...]], tuple[int, ...]]
+    undo: Callable[[tuple[int, ...]], tuple[int, ...]]
+
+    def there(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        return [reshaped(t, self.make(t.shape)) for t in tensors]
+
+    def back(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        return [reshaped(t, self.undo(t.shape)) for t in tensors]
+
+
+@dataclass(frozen=True)
+class Regroup:
+    """Rows grouped as (``outer``, ``inner``, rest) in Hugging Face and (inner, outer, rest) in GGUF."""
+
+    outer: Size
+    inner: Size
+
+    def there(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        return [_swapped(t, size(self.outer, config), size(self.inner, config)) for t in tensors]
+
+    def back(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        return [_swapped(t, size(self.inner, config), size(self.outer, config)) for t in tensors]
+
+
+def _swapped(tensor: Tensor, a: int, b: int) -> Tensor:
+    count = tensor.shape[0]
+    if a < 1 or b < 1 or count % (a * b):
+        raise InvalidFileError(f"{count:,} rows are not {a:,} x {b:,} groups", tensor=tensor.name)
+    rest = count // a // b
+    return rows(tensor, [(b, rest), (a, b * rest), (rest, 1)])
+
+
+def size(what: Size, config: Config) -> int:
+    """A number the configuration has under that name, or computes."""
+    found = what(config) if callable(what) else config.get(what)
+    if not isinstance(found, int) or isinstance(found, bool) or found < 0:
+        name = "a size" if callable(what) else f"`{what}`"
+        raise InvalidFileError(f"{name} is {found!r} in the configuration")
+    return found
