@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from modelglot.api.language import translate
 from modelglot.api.methods import decoded
 from modelglot.api.reading import PathLike, read_as, read_model
 from modelglot.core.errors import UnsupportedError, printable
@@ -22,7 +23,7 @@ from modelglot.engine.execute import Progress, Receipt, execute
 from modelglot.engine.plan import Plan, plan
 from modelglot.engine.pool import Pool, SourcePool
 from modelglot.formats import registry
-from modelglot.passes.cast import cast, parse_rules
+from modelglot.passes.cast import cast, parse_rounding, parse_rules
 from modelglot.passes.component import choose
 from modelglot.passes.select import rename, select
 from modelglot.passes.text_metadata import to_text, with_framework, wrap_blocks
@@ -87,16 +88,21 @@ def make_plan(
     to: str | None = None,
     format: str | None = None,
     dtype: Iterable[str] = (),
+    rounding: str = "nearest",
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
     rename_rules: Iterable[tuple[str, str]] = (),
     component: str | None = None,
+    plain: bool = False,
     max_shard_size: int | str | None = None,
     settings: dict[str, str] | None = None,
     allow_loss: Iterable[str] = (),
     limits: Limits | None = None,
 ) -> tuple[Plan, Target]:
-    """What `convert` with these arguments would do. Nothing is written."""
+    """What `convert` with these arguments would do. Nothing is written.
+
+    Language models are translated between Hugging Face folders and GGUF, unless ``plain``.
+    """
     model = read_model(os.fspath(source), format=format, limits=limits)
     place = resolve_target(os.fspath(target), to, model.format, to_bytes(max_shard_size), settings)
     route = [f"read {model.format}"]
@@ -113,13 +119,19 @@ def make_plan(
     if rules:
         model = rename(model, rules)
         route.append(f"renamed by {len(rules)} rule{'s' * (len(rules) > 1)}")
-    casts = parse_rules(dtype)
+    casts, seed = parse_rules(dtype), parse_rounding(rounding)
+    if not plain:
+        model, casts, said = translate(
+            model, os.fspath(source), place.format, rules=casts, settings=settings or {}, limits=limits
+        )
+        route += [said] if said else []
     if casts:
         count = len(model.tensors)
         model = decoded(model)
         route += ["decode quantized weights"] if len(model.tensors) != count else []
-        model = cast(model, casts)
+        model = cast(model, casts, seed)
         route.append("cast to " + ", ".join(n if g == "*" else f"{n} ({g})" for g, n in casts))
+        route[-1] += "" if rounding == "nearest" else f", rounding {rounding}"
     made = plan_model(model, place, allow_loss, route, extra)
     return made, place
 

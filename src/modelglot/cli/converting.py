@@ -35,12 +35,15 @@ def _settings(_c: Any, _p: Any, texts: tuple[str, ...]) -> dict[str, str]:
 @click.argument("target")
 @click.option("--to", metavar="FORMAT", help="Format of the target; otherwise its suffix tells.")
 @from_option
-@click.option("--dtype", multiple=True, metavar="[GLOB=]DTYPE", help="Cast floats: bf16, f16, f32, ...; also per glob.")
+@click.option("--dtype", multiple=True, metavar="[GLOB=]DTYPE",
+              help="Cast floats: bf16, f16, f32, f8_e4m3, ...; GLOB=DTYPE for some, also to integers.")  # fmt: skip
+@click.option("--rounding", default="nearest", metavar="HOW", help="nearest, or stochastic[:SEED] with --dtype.")
 @include_option
 @exclude_option
 @click.option("--rename", "rename_rules", multiple=True, callback=_rules, metavar="REGEX=REPL",
               help="Rename tensors, rules in order.")  # fmt: skip
 @component_option
+@click.option("--plain", is_flag=True, help="Tensors and metadata as they are: do not translate language models.")
 @click.option("--max-shard-size", metavar="SIZE", help="Split into shards of at most this size, such as 5GB.")
 @click.option("--set", "settings", multiple=True, callback=_settings, metavar="KEY=VALUE",
               help="A setting of the target format, such as gguf:alignment=64.")  # fmt: skip

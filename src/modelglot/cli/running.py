@@ -70,6 +70,7 @@ def run_plan(
     if as_json:
         print_json(receipt.document())
     else:
+        write((line(("warning: ", "yellow"), note.text) for note in receipt.notes), sys.stderr)
         write([_receipt_line(receipt, place, time.monotonic() - began)])
     return 0
 

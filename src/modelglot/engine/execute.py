@@ -11,10 +11,13 @@ from threading import Lock
 from typing import Any
 
 from modelglot.core.errors import DamagedFileError, ModelFileError, PlanError, located
+from modelglot.core.notes import Note
+from modelglot.core.unusual import Unusual
 from modelglot.engine.journal import Journal
 from modelglot.engine.plan import Plan, Step
 from modelglot.engine.pool import Pool, SourcePool
 from modelglot.engine.stream import CHUNK, chunks, in_order
+from modelglot.engine.unusual import unusual_notes
 from modelglot.sources.sink import Sink, start_writeback, write_all, writing
 
 FLUSH_EVERY = 1 << 30  # bytes between syncs that let a killed run go on
@@ -39,6 +42,13 @@ class Receipt:
     verified: bool
     plan: Plan = field(repr=False)
     resumed: int = 0
+    unusual: dict[str, Unusual] = field(default_factory=dict)  # by tensor: what casts met and could not keep
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What `unusual` means, in sentences."""
+        goals = {s.tensor.name: s.tensor.dtype.name for s in self.plan.steps if s.tensor.name in self.unusual}
+        return unusual_notes(self.unusual, goals)
 
     def document(self) -> dict[str, Any]:
         return {
@@ -46,6 +56,8 @@ class Receipt:
             "bytes": self.nbytes, "verified": self.verified, "resumed_steps": self.resumed,
             "route": list(self.plan.route),
             "losses": [{"kind": x.kind, "what": x.what} for x in self.plan.losses],
+            "notes": [{"code": n.code, "text": n.text, "level": n.level} for n in self.notes],
+            "unusual": {name: u._asdict() for name, u in self.unusual.items()},
             "tensors": self.digests,
         }  # fmt: skip
 
@@ -93,7 +105,7 @@ def execute(
             run.close()
             pool.close()
         resumed = run.resumed
-    return Receipt(tuple(sink.outputs()), plan.nbytes, run.digests(), verify is not None, plan, resumed)
+    return Receipt(tuple(sink.outputs()), plan.nbytes, run.digests(), verify is not None, plan, resumed, run.unusual())
 
 
 def _check_not_source(plan: Plan, target: str, names: list[str]) -> None:
@@ -130,6 +142,7 @@ class _Run:
         self.fds = [-1] * len(plan.layout.files)
         self.journal = Journal(sink.journal(), plan, resume=resuming)
         self._digests: dict[int, str] = {}
+        self._unusual: dict[int, Unusual] = {}
         self._lock = Lock()
         self._bytes = self._unsynced = self.resumed = 0
         self._total = sum(s.length for s in self.steps)
@@ -180,8 +193,9 @@ class _Run:
         fd, ordered = self.fds[step.file], in_order(step.tensor)
         hasher = blake3()
         covered = 0
+        met = [Unusual()]
         with located(tensor=step.tensor.name), writing(self.plan.layout.files[step.file].name, need=step.length):
-            for offset, data in chunks(step.tensor, self.sources):
+            for offset, data in chunks(step.tensor, self.sources, seen=lambda more: met.append(met.pop().plus(more))):
                 if offset + len(data) > step.length:
                     raise PlanError(f"the tensor has more than the {step.length:,} bytes that were planned")
                 if ordered:
@@ -193,12 +207,12 @@ class _Run:
             if covered != step.length:
                 raise PlanError(f"the tensor has {covered:,} bytes and {step.length:,} were planned")
             digest = hasher.hexdigest() if ordered else _hash(fd, step.offset, step.length)
-        self._done(number, digest, step)
+        self._done(number, digest, step, met[0])
 
-    def _done(self, number: int, digest: str, step: Step) -> None:
+    def _done(self, number: int, digest: str, step: Step, unusual: Unusual) -> None:
         with self._lock:
-            self._digests[number] = digest
-            self.journal.finished(number, digest)
+            self._digests[number], self._unusual[number] = digest, unusual
+            self.journal.finished(number, digest, unusual)
             self._unsynced += step.length
             if self._unsynced >= FLUSH_EVERY:
                 self._unsynced = 0
@@ -217,6 +231,7 @@ class _Run:
         if digest is None or _hash(self.fds[step.file], step.offset, step.length) != digest:
             return False
         self._digests[number] = digest
+        self._unusual[number] = self.journal.unusual[number]
         self._bytes += step.length
         self.resumed += 1
         return True
@@ -231,6 +246,9 @@ class _Run:
     def digests(self) -> dict[str, str]:
         """By tensor name; side files have none."""
         return {self.steps[n].tensor.name: d for n, d in sorted(self._digests.items()) if n < len(self.plan.steps)}
+
+    def unusual(self) -> dict[str, Unusual]:
+        return {self.steps[n].tensor.name: u for n, u in sorted(self._unusual.items()) if any(u)}
 
     def close(self) -> None:
         for fd in self.fds:

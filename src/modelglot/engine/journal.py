@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from modelglot.core.errors import PlanError
+from modelglot.core.unusual import Unusual
 from modelglot.engine.plan import Plan
 from modelglot.sources.sink import writing
 
@@ -28,12 +29,13 @@ def fingerprint(plan: Plan) -> str:
 
 
 class Journal:
-    """Lines of JSON: the plan's fingerprint, then [step number, digest] for each finished step."""
+    """Lines of JSON: the plan's fingerprint, then [step number, digest, what was lost] for each finished step."""
 
     def __init__(self, fd: int, plan: Plan, *, resume: bool) -> None:
         self._fd = fd
         self.done: dict[int, str] = {}
-        self._pending: list[tuple[int, str]] = []
+        self.unusual: dict[int, Unusual] = {}  # of steps that are done
+        self._pending: list[tuple[int, str, Unusual]] = []
         print_of = fingerprint(plan)
         if resume:
             self.done = self._load(print_of)
@@ -52,13 +54,15 @@ class Journal:
                     "the unfinished conversion was of another model or with other options",
                     hint="run it without `--resume` to start again",
                 )
-            return {int(n): str(d) for n, d in map(json.loads, lines[1:])}
+            rows = [json.loads(line) for line in lines[1:]]
+            self.unusual = {int(n): Unusual(*map(int, counts)) for n, _, counts in rows}
+            return {int(n): str(d) for n, d, _ in rows}
         except (ValueError, TypeError):
             return {}
 
-    def finished(self, number: int, digest: str) -> None:
+    def finished(self, number: int, digest: str, unusual: Unusual) -> None:
         """Remember a step; it is only trusted after `flush`, which comes after the data was synced."""
-        self._pending.append((number, digest))
+        self._pending.append((number, digest, unusual))
 
     def flush(self) -> None:
         self._write(self._pending)

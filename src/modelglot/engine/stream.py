@@ -9,20 +9,23 @@ from modelglot.core.encoding import Blocks, Opaque, nbytes
 from modelglot.core.errors import DamagedFileError, UnsupportedError, located
 from modelglot.core.format import Source
 from modelglot.core.tensor import Derived, Extent, Inline, Missing, Stored, Tensor, span
+from modelglot.core.unusual import Unusual
 from modelglot.engine.gather import Fetch, ascending, bands
 
 CHUNK = 4 << 20
 
 Open = Callable[[int], Source]
+Seen = Callable[[Unusual], None]
 Chunk = tuple[int, "bytes | memoryview"]  # offset in the written tensor, bytes
 
 
-def chunks(tensor: Tensor, source: Open, size: int = CHUNK) -> Iterator[Chunk]:
+def chunks(tensor: Tensor, source: Open, size: int = CHUNK, seen: Seen | None = None) -> Iterator[Chunk]:
     """(offset, bytes) pairs that cover the contiguous little-endian tensor exactly once.
 
     At most about ``size`` bytes are held, except for what cannot be cut: one line of a strided view, a deflated
     strided tensor. A yielded buffer is only good until the next one is asked for. Raises DamagedFileError for
-    missing bytes. Offsets ascend, except for strided tensors larger than ``size``.
+    missing bytes. Offsets ascend, except for strided tensors larger than ``size``. ``seen`` is told of numbers that
+    casts could not keep.
     """
     data = tensor.data
     with located(tensor=tensor.name):
@@ -31,17 +34,17 @@ def chunks(tensor: Tensor, source: Open, size: int = CHUNK) -> Iterator[Chunk]:
         elif isinstance(data, Missing):
             raise DamagedFileError(data.why)
         elif isinstance(data, Derived):
-            yield from _derived(tensor, data, source, size)
+            yield from _derived(tensor, data, source, size, seen)
         elif data.strides is not None:
             yield from _gathered(tensor, data, data.strides, source, size)
         else:
             yield from _sequential(tensor, data, source, size)
 
 
-def read(tensor: Tensor, source: Open) -> bytearray:
+def read(tensor: Tensor, source: Open, seen: Seen | None = None) -> bytearray:
     """The whole tensor in memory."""
     out = bytearray(tensor.nbytes)
-    for offset, data in chunks(tensor, source, max(CHUNK, tensor.nbytes)):
+    for offset, data in chunks(tensor, source, max(CHUNK, tensor.nbytes), seen):
         out[offset : offset + len(data)] = data
     return out
 
@@ -134,7 +137,7 @@ def _gathered(tensor: Tensor, data: Stored, strides: tuple[int, ...], source: Op
         yield at, _swapped(tensor, piece) if data.byteorder == "big" else piece
 
 
-def _arranged(data: Derived, source: Open, size: int) -> Iterator[Chunk]:
+def _arranged(data: Derived, source: Open, size: int, seen: Seen | None) -> Iterator[Chunk]:
     """Units of the operand (rows, experts, elements) in another order: a view with strides over its contiguous bytes.
 
     ``params``: ``unit`` in bytes, ``offset`` of the first unit, ``shape`` and ``strides`` in units.
@@ -146,7 +149,7 @@ def _arranged(data: Derived, source: Open, size: int) -> Iterator[Chunk]:
     if isinstance(stored, Stored) and _is_run(stored):
         fetch = _stored(source(stored.extents[0].file), stored.extents[0].offset + first)
     else:
-        fetch = _held(read(operand, source), first)
+        fetch = _held(read(operand, source, seen), first)
     yield from bands(tuple(params["shape"]), tuple(params["strides"]), unit, fetch, size)
 
 
@@ -173,44 +176,45 @@ def _storage(tensor: Tensor, data: Stored, source: Open, length: int) -> bytearr
     return out
 
 
-def _derived(tensor: Tensor, data: Derived, source: Open, size: int) -> Iterator[Chunk]:
+def _derived(tensor: Tensor, data: Derived, source: Open, size: int, seen: Seen | None) -> Iterator[Chunk]:
     """A chunk of whole rows goes in, the same rows come out; single elements where nothing is in blocks."""
-    from modelglot.kernels.registry import kernel, needs_all, whole
+    from modelglot.kernels.registry import counting, counts, needs_all, whole
 
     if data.kernel == "arrange":
-        yield from _arranged(data, source, size)
+        yield from _arranged(data, source, size, seen)
         return
     if data.kernel == "concat":
         start = 0
         for part in data.inputs:
-            yield from ((start + at, piece) for at, piece in chunks(part, source, size))
+            yield from ((start + at, piece) for at, piece in chunks(part, source, size, seen))
             start += part.nbytes
         return
     if needs_all(data.kernel):
-        made = whole(data.kernel, [read(t, source) for t in data.inputs], data.params)
+        made = whole(data.kernel, [read(t, source, seen) for t in data.inputs], data.params)
         yield from ((at, made[at : at + size]) for at in range(0, len(made), size))
         return
-    run, (operand,) = kernel(data.kernel), data.inputs
+    run, (operand,) = counting(data.kernel, data.params, seen), data.inputs
+    seen = None if counts(data.kernel) else seen  # each number is counted once, by the outermost
     before, after = operand.nbytes, tensor.nbytes
     blocks = isinstance(tensor.encoding, Blocks) or isinstance(operand.encoding, Blocks)
     if not blocks:
-        for at, piece in chunks(operand, source, size // 2):
-            yield at * after // before, run(piece, data.params)
+        for at, piece in chunks(operand, source, size // 2, seen):
+            yield at * after // before, run(piece, at * 8 // operand.dtype.bits)
         return
-    for at, piece in _rows(operand, source, size // 4):
-        yield at * after // before, run(piece, data.params)
+    for at, piece in _rows(operand, source, size // 4, seen):
+        yield at * after // before, run(piece, at * tensor.numel // before)
 
 
-def _rows(tensor: Tensor, source: Open, size: int) -> Iterator[Chunk]:
+def _rows(tensor: Tensor, source: Open, size: int, seen: Seen | None) -> Iterator[Chunk]:
     """Like `chunks`, in whole rows of the last axis: kernels on blocks cannot start in the middle of one."""
     row = nbytes(tensor.dtype, tensor.encoding, tensor.shape[-1:])
     if not in_order(tensor):
-        whole = read(tensor, source)
+        whole = read(tensor, source, seen)
         step = max(row, size // row * row)
         yield from ((at, memoryview(whole)[at : at + step]) for at in range(0, len(whole), step))
         return
     held, start = bytearray(), 0
-    for _, piece in chunks(tensor, source, max(row, size // row * row)):
+    for _, piece in chunks(tensor, source, max(row, size // row * row), seen):
         if not held and len(piece) % row == 0:
             yield start, piece
             start += len(piece)

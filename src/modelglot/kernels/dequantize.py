@@ -9,11 +9,15 @@ import numpy as np
 
 from modelglot.core.encoding import BLOCKS
 from modelglot.core.errors import InvalidFileError, UnsupportedError
+from modelglot.kernels.cast import Seen, cast
 from modelglot.kernels.native import KINDS, library
 
 
-def dequantize(data: Any, params: Mapping[str, Any]) -> bytes | memoryview:
-    """Blocks of ``params['from']`` as little-endian ``params['to']``: f32 (default), or f16, bf16 rounded."""
+def dequantize(data: Any, params: Mapping[str, Any], first: int = 0, seen: Seen | None = None) -> bytes | memoryview:
+    """Blocks of ``params['from']`` as little-endian ``params['to']``: f32 (default), or f16, bf16 rounded.
+
+    ``seen`` is told how many are NaN or infinite, and how many became so by rounding.
+    """
     name, to = str(params["from"]), str(params.get("to", "f32"))
     if name not in BLOCKS:
         raise UnsupportedError(f"no blocks called `{name}`")
@@ -29,12 +33,19 @@ def dequantize(data: Any, params: Mapping[str, Any]) -> bytes | memoryview:
     if run is not None:
         out = np.empty(elements * (4 if to == "f32" else 2), np.uint8)
         run(raw.ctypes.data, out.ctypes.data, KINDS[to], elements)
+        if seen is not None and native is not None and native.unusual()(out.ctypes.data, KINDS[to], elements):
+            _count(data, name, to, seen)
         return out.data
     from modelglot.kernels.reference.dequantize import dequantize_blocks
 
     values = dequantize_blocks(name, raw.reshape(-1, block.bytes)).reshape(-1)
-    if to == "f32":
+    if to == "f32" and seen is None:
         return values.view(np.uint8).data
-    from modelglot.kernels.cast import cast
+    made = cast(values.view(np.uint8), {"from": "f32", "to": to}, first, seen)
+    return values.view(np.uint8).data if to == "f32" else made
 
-    return cast(values.view(np.uint8), {"from": "f32", "to": to})
+
+def _count(data: Any, name: str, to: str, seen: Seen) -> None:
+    """The slow and exact way, for the few chunks that need it."""
+    wide = dequantize(data, {"from": name, "to": "f32"})
+    cast(wide, {"from": "f32", "to": to}, 0, seen)

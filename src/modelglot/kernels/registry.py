@@ -1,5 +1,6 @@
 """Kernels by the name a `Derived` tensor carries. Those of `_TABLE` are element-wise: chunk in, chunk out.
 
+``arrange`` (units in another order) and ``concat`` (one after another) move bytes only: the engine does them itself.
 ``quantize`` and ``dequantize`` need chunks of whole blocks (`modelglot.core.encoding.BLOCKS`), and ``quantize`` with
 an importance matrix chunks of whole rows. Those of `_WHOLE` need all parts of a weight at once and give float32.
 """
@@ -10,10 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from modelglot.core.unusual import Unusual
+
+Seen = Callable[[Unusual], None]
 Kernel = Callable[[Any, Mapping[str, Any]], "bytes | memoryview"]
 
 _TABLE = {
     "cast": "modelglot.kernels.cast:cast",
+    "map": "modelglot.kernels.mapping:mapped",
     "dequantize": "modelglot.kernels.dequantize:dequantize",
     "quantize": "modelglot.kernels.quantize:quantize",
 }
@@ -51,6 +56,21 @@ def whole(name: str, data: Sequence[Any], params: Mapping[str, Any]) -> memoryvi
     if list(made.shape) != list(params["shape"]):
         raise InvalidFileError(f"the parts give the shape {list(made.shape)}, not {params['shape']}")
     return np.ascontiguousarray(made, "<f4").data.cast("B")
+
+
+_COUNTS = ("cast", "dequantize")  # kernels that are told where in its tensor a chunk lies, and tell what they lose
+
+
+def counts(name: str) -> bool:
+    return name in _COUNTS
+
+
+def counting(name: str, params: Mapping[str, Any], seen: Seen | None) -> Callable[[Any, int], bytes | memoryview]:
+    """The kernel as a function of a chunk and the index of its first element."""
+    run: Any = kernel(name)
+    if name in _COUNTS:
+        return lambda data, first: run(data, params, first, seen)
+    return lambda data, _: run(data, params)
 
 
 def kernel(name: str) -> Kernel:

@@ -83,8 +83,8 @@ def by_chance(values: Array, target: DType, key: int, first: int) -> Array:
     the lower, in steps of 2**-64. ``first`` is the index of the first value in its tensor.
     """
     kind, u = FLOATS[target.name], np.uint64
-    bits = values.astype(np.float32).astype(np.float64) if values.dtype != np.float64 else values
-    raw = np.ascontiguousarray(bits).view(u)
+    with np.errstate(invalid="ignore"):
+        raw = np.ascontiguousarray(values.astype(np.float64)).view(u)
     magnitude = raw & u((1 << 63) - 1)
     normal = magnitude >> u(52) != 0
     m = magnitude & u((1 << 52) - 1) | normal.astype(u) << u(52)

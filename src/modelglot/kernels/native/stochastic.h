@@ -38,7 +38,7 @@ static void round_by_chance(
         const uint64_t sign = T::UNSIGNED && (code == 0 || code == 0x80) ? 0 : (u >> 63) * SIGN;
         made[i] = (Code)(code | sign);
     }
-    memcpy(out, made, sizeof(Code) * (size_t)n);
+    memcpy(out, made, sizeof(Code) * (unsigned)n);
     if (highest<int64_t>((const uint8_t*)in, n) < too_large) return;
     for (int i = 0; i < n; ++i) {
         const int64_t magnitude = higher<int64_t>(0, (const uint8_t*)(in + i));
