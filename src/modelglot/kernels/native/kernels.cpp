@@ -2,11 +2,12 @@
 // mg_quantize_rows. kind: 0 f32, 1 f16, 2 bf16, all little-endian like the machine.
 #include <cstdlib>
 
-#include "dequant_grid.h"
+#include "grid_blocks.h"
 #include "k_signed.h"
 #include "simple.h"
 #include "stochastic.h"
 #include "ternary.h"
+#include "third_blocks.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -46,6 +47,15 @@ QUANTIZE(q4_0, 32, 18) QUANTIZE(q4_1, 32, 20) QUANTIZE(q5_0, 32, 22) QUANTIZE(q5
 QUANTIZE(q2_k, 256, 84) QUANTIZE(q3_k, 256, 110) QUANTIZE(q4_k, 256, 144) QUANTIZE(q5_k, 256, 176)
 QUANTIZE(q6_k, 256, 210) QUANTIZE(iq4_nl, 32, 18) QUANTIZE(iq4_xs, 256, 136) QUANTIZE(tq1_0, 256, 54)
 QUANTIZE(tq2_0, 256, 66) QUANTIZE(mxfp4, 32, 17) QUANTIZE(nvfp4, 64, 36) QUANTIZE(q1_0, 128, 18) QUANTIZE(q2_0, 64, 18)
+
+// With a codebook; -1 where no memory is left for it.
+#define QUANTIZE_GRID(type, codebook, bytes)                                                                          \
+    EXPORT int64_t mg_quantize_##type(const void* x, int kind, uint8_t* y, int64_t n, int64_t row, const float* w) {   \
+        return codebook_##codebook() ? in_batches(quantize_##type, SUPER, bytes, x, kind, y, n, row, w) : -1;          \
+    }
+QUANTIZE_GRID(iq2_xxs, iq2_xxs, 66) QUANTIZE_GRID(iq2_xs, iq2_xs, 74) QUANTIZE_GRID(iq2_s, iq2_s, 82)
+QUANTIZE_GRID(iq3_xxs, iq3_xxs, 98) QUANTIZE_GRID(iq3_s, iq3_s, 110) QUANTIZE_GRID(iq1_s, iq1_s, 50)
+QUANTIZE_GRID(iq1_m, iq1_s, 56)
 
 // Q4_0 to Q5_1 with importances weigh with the mean square of the whole row, so whole rows come in (n a multiple of
 // row). Returns -1 where no memory is left.

@@ -36,12 +36,14 @@ INLINE I all_int(int32_t x) { vi v = x - vi{}; return {v, v}; }
 #define BINARY(T, R, op) \
     INLINE R operator op(T x, T y) { return {x.a op y.a, x.b op y.b}; }
 BINARY(F, F, +) BINARY(F, F, -) BINARY(F, F, *) BINARY(F, F, /)
-BINARY(I, I, +) BINARY(I, I, -) BINARY(I, I, &) BINARY(I, I, |)
+BINARY(I, I, +) BINARY(I, I, -) BINARY(I, I, &) BINARY(I, I, |) BINARY(I, I, ^)
 BINARY(F, I, <) BINARY(F, I, >) BINARY(F, I, <=) BINARY(F, I, >=) BINARY(F, I, ==) BINARY(F, I, !=)
 BINARY(I, I, <) BINARY(I, I, >) BINARY(I, I, ==) BINARY(I, I, !=)
 #undef BINARY
 INLINE I operator~(I x) { return {~x.a, ~x.b}; }
 INLINE F operator-(F x) { return {-x.a, -x.b}; }
+INLINE I operator<<(I x, int n) { return {x.a << n, x.b << n}; }
+INLINE I operator>>(I x, int n) { return {x.a >> n, x.b >> n}; }
 
 INLINE F select(I mask, F yes, F no) { return {mask.a ? yes.a : no.a, mask.b ? yes.b : no.b}; }
 INLINE I select(I mask, I yes, I no) { return {mask.a ? yes.a : no.a, mask.b ? yes.b : no.b}; }
