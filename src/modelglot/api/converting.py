@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelglot.api.language import translate
+from modelglot.api.language import from_folder, is_folder_of_transformers, is_language_gguf, to_folder
 from modelglot.api.methods import decoded
 from modelglot.api.reading import PathLike, read_as, read_model
 from modelglot.core.errors import UnsupportedError, printable
@@ -104,7 +104,9 @@ def make_plan(
     Language models are translated between Hugging Face folders and GGUF, unless ``plain``.
     """
     model = read_model(os.fspath(source), format=format, limits=limits)
-    place = resolve_target(os.fspath(target), to, model.format, to_bytes(max_shard_size), settings)
+    into = None if plain else _translation(model, os.fspath(source), os.fspath(target), to, limits)
+    kind = "safetensors" if into == "folder" else model.format
+    place = resolve_target(os.fspath(target), to, kind, to_bytes(max_shard_size), settings)
     route = [f"read {model.format}"]
     extra: list[Loss] = []
     flat = "tree" not in place.format.info.can or place.options.max_shard_size is not None
@@ -120,11 +122,11 @@ def make_plan(
         model = rename(model, rules)
         route.append(f"renamed by {len(rules)} rule{'s' * (len(rules) > 1)}")
     casts, seed = parse_rules(dtype), parse_rounding(rounding)
-    if not plain:
-        model, casts, said = translate(
-            model, os.fspath(source), place.format, rules=casts, settings=settings or {}, limits=limits
-        )
-        route += [said] if said else []
+    if into == "gguf":
+        model, casts = from_folder(model, os.fspath(source), casts, settings or {}, limits)
+    elif into == "folder":
+        model = to_folder(model, casts)
+    route += [f"translate {model.dialect} to {_DIALECTS[into]}"] if into else []
     if casts:
         count = len(model.tensors)
         model = decoded(model)
@@ -134,6 +136,20 @@ def make_plan(
         route[-1] += "" if rounding == "nearest" else f", rounding {rounding}"
     made = plan_model(model, place, allow_loss, route, extra)
     return made, place
+
+
+_DIALECTS = {"gguf": "llama.cpp's names and values", "folder": "a Hugging Face folder"}
+
+
+def _translation(model: Model, source: str, target: str, to: str | None, limits: Limits | None) -> str | None:
+    """``gguf`` for a Hugging Face folder on its way there, ``folder`` for a GGUF model on its way back, else None."""
+    if is_language_gguf(model):
+        is_folder = target.endswith(("/", os.sep)) or os.path.isdir(target) or (to and _by_suffix(target) is None)
+        return "folder" if is_folder and to in (None, "safetensors") else None
+    format = registry.get(to) if to else _by_suffix(target)
+    if format is None or format.info.name != "gguf":
+        return None
+    return "gguf" if is_folder_of_transformers(model, source, limits) else None
 
 
 def plan_model(model: Model, place: Target, allow: Iterable[str], route: list[str], extra: Iterable[Loss]) -> Plan:

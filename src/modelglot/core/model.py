@@ -23,11 +23,19 @@ class FileRef(NamedTuple):
 
 
 class SideFile(NamedTuple):
-    """A file that belongs to the model and is carried along unread: ``what`` is its use in a few words."""
+    """A file that belongs to the model beside its weights: ``what`` is its use in a few words.
+
+    Carried along unread from ``extent``, or made by a conversion, and then ``data`` is what it holds.
+    """
 
     name: str
-    extent: Extent
+    extent: Extent | None
     what: str = ""
+    data: bytes = b""
+
+    @property
+    def size(self) -> int:
+        return self.extent.length if self.extent else len(self.data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,10 @@ def _unholdable(model: Model, target: Format) -> Iterator[Loss]:
 
 def _is_file(side: SideFile, model: Model) -> bool:
     """True for a file of the source's folder. Members of an archive are not carried: their names are not ours."""
-    ref, extent = model.files[side.extent.file], side.extent
+    extent = side.extent
+    if extent is None:
+        return True
+    ref = model.files[extent.file]
     return ref.name == side.name and extent == (side.extent.file, 0, ref.size, "raw")
 
 
@@ -178,9 +181,14 @@ def _with_sides(sides: Iterable[SideFile], layout: Layout, steps: list[Step]) ->
     """Whole side files copied into the target folder before the weights, so that an index still comes last."""
     taken = {f.name for f in layout.files}
     carried = [s for s in sides if s.name not in taken]
-    files = [OutFile(s.name, s.extent.length, ()) for s in carried]
+    files = [OutFile(s.name, s.size, ()) for s in carried]
     copies = [
-        Step(Tensor(s.name, DTYPES["opaque"], (s.extent.length,), Stored((s.extent,))), n, 0, s.extent.length)
+        Step(
+            Tensor(s.name, DTYPES["opaque"], (s.size,), Stored((s.extent,)) if s.extent else Inline(s.data)),
+            n,
+            0,
+            s.size,
+        )
         for n, s in enumerate(carried)
     ]
     moved = [Step(s.tensor, s.file + len(files), s.offset, s.length) for s in steps]

@@ -103,6 +103,7 @@ class Family:
     fixed: Mapping[str, Any] = field(default_factory=dict)  # keys of config.json that the architecture implies
     ignore: tuple[str, ...] = ()  # patterns of tensors that only repeat what the configuration says
     extra: Callable[[Config], dict[str, list[float]]] | None = None  # GGUF-only tensors made from the configuration
+    derived: tuple[str, ...] = ()  # their names
     finish: Callable[[dict[str, Any], Mapping[str, Any]], None] | None = None  # last touches to config.json on return
     vocabulary: str = "sentencepiece bpe"  # tokenizer kinds, tried in this order
     entries: Callable[[Config], dict[str, Any]] | None = None  # further metadata, after the tokenizer's

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from modelglot.core.metadata import Entry
 from modelglot.families import rope
 from modelglot.families.family import Config, Family, rule
 from modelglot.families.hyperparameters import COMMON, ROPE_DIMENSIONS, VOCAB
@@ -56,6 +57,15 @@ def _finish(made: dict[str, Any], metadata: Mapping[str, Any]) -> None:
         made |= {"architectures": ["MistralForCausalLM"], "model_type": "mistral"}
 
 
+def _entries(config: Config) -> dict[str, Entry]:
+    """What two published vocabularies need: CodeLlama's infill tokens, no leading token for smollm and granite."""
+    size = config.get("vocab_size")
+    if size == 32016:
+        ids = {"prefix": 32007, "suffix": 32008, "middle": 32009, "eot": 32010}
+        return {f"tokenizer.ggml.{name}_token_id": Entry(number, "u32") for name, number in ids.items()}
+    return {"tokenizer.ggml.add_bos_token": Entry(False, "bool")} if size == 49152 else {}
+
+
 DEFAULTS = {
     "num_key_value_heads": lambda c: c["num_attention_heads"],
     "head_dim": lambda c: c["hidden_size"] // c["num_attention_heads"],
@@ -74,5 +84,7 @@ FAMILY = Family(
     fixed={"hidden_act": "silu"},
     ignore=DERIVED,
     extra=_factors,
+    derived=("rope_freqs.weight",),
     finish=_finish,
+    entries=_entries,
 )

@@ -105,7 +105,7 @@ def _files(report: InspectReport) -> Iterator[Line]:
     if len(files) > 40:
         yield line(f"  ... {len(files) - 40} more")
     for side in report.model.sides[:60]:
-        yield line(f"  {printable(side.name)}  {size(side.extent.length)}  ", (side.what, "dim"))
+        yield line(f"  {printable(side.name)}  {size(side.size)}  ", (side.what, "dim"))
     if len(report.model.sides) > 60:
         yield line(f"  ... {len(report.model.sides) - 60} more")
 

@@ -9,8 +9,8 @@ from modelglot.core.errors import InvalidFileError, UnsupportedError, printable
 from modelglot.core.metadata import Entry
 from modelglot.families.tokenizer import pre, specials
 from modelglot.families.tokenizer.folder import Folder
+from modelglot.families.tokenizer.kinds import CONTROL, NORMAL, UNUSED, USER_DEFINED
 
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 PREFIX = specials.PREFIX
 SPACE = "\u2581"  # what SentencePiece writes for a space
 _ALWAYS_SPECIAL = ("<pad>", "<mask>", "<2mass>", "[@BOS@]")

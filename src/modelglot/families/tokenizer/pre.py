@@ -16,7 +16,7 @@ from typing import Any
 PROBE = (
     "\n \n\n \n\n\n \t \t\t \t\n  \n   \n    \n     \n🚀 (normal) 😶\u200d🌫️ (multiple emojis concatenated) ✅ 🦙🦙 "
     "3 33 333 3333 33333 333333 3333333 33333333 3.3 3..3 3...3 កាន់តែពិសេសអាច😁 ?我想在apple工作1314151天～ "
-    "------======= нещо на Български ```````\"\"\"\"......!!!!!!?????? I've been 'told he's there, 'RE you sure? "
+    "------======= нещо на Български ''''''```````\"\"\"\"......!!!!!!?????? I've been 'told he's there, 'RE you sure? "
     "'M not sure I'll make it, 'D you like some tea? We'Ve a'lL"
 )
 _BYTES = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -30,13 +30,20 @@ class Group:
     steps: tuple[str, ...]
     ignore_merges: bool = False
     add_bos: bool = False
+    normalizer: str | None = None
 
 
 @cache
 def groups() -> tuple[Group, ...]:
     table = tomllib.loads(files(__package__).joinpath("pre_types.toml").read_text("utf-8"))["group"]
     return tuple(
-        Group(tuple(g["names"]), tuple(g["steps"]), g.get("ignore_merges", False), g.get("add_bos", False))
+        Group(
+            tuple(g["names"]),
+            tuple(g["steps"]),
+            g.get("ignore_merges", False),
+            g.get("add_bos", False),
+            g.get("normalizer"),
+        )
         for g in table
     )
 

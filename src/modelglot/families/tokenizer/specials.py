@@ -101,14 +101,10 @@ class _Specials:
         inner = pair[start:stop]
         ends = [p.get("Sequence", {}).get("id") for p in (inner[0], inner[-1])] if inner else []
         between = [_special(p) for p in inner[1:-1]]
-        if not inner:
+        if ends != ["A", "B"] or not between:
             return
-        add = False
-        if ends == ["A", "B"] and between:
-            separators = (self.tokens["sep"], self.tokens["eos"])
-            add = between[0] in separators and not last
-            if len(between) == 2 and between[1] in separators:
-                add = True
+        separators = (self.tokens["sep"], self.tokens["eos"])
+        add = (between[0] in separators and not last) or (len(between) == 2 and between[1] in separators)
         self.added["sep"] = add
         if add and not self.tokens["sep"]:
             self.tokens["sep"] = self.tokens["eos"]

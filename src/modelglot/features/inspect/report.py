@@ -60,7 +60,7 @@ class InspectReport:
             "path": self.path,
             "format": {"name": model.format, "title": self.title, "dialect": model.dialect, "why": self.why},
             "files": [{"name": f.name, "size": f.size, "role": f.role} for f in model.files],
-            "sides": [{"name": s.name, "size": s.extent.length, "what": s.what} for s in model.sides],
+            "sides": [{"name": s.name, "size": s.size, "what": s.what} for s in model.sides],
             "totals": {"tensors": len(model.tensors), "parameters": model.parameters, "bytes": model.nbytes},
             "types": [{"type": t.type, "tensors": t.tensors, "parameters": t.parameters, "bytes": t.nbytes}
                       for t in self.types],

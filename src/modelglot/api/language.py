@@ -1,0 +1,102 @@
+"""Language models between Hugging Face folders and GGUF: when a conversion is one, and how."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import replace
+
+from modelglot.api.methods import decoded
+from modelglot.core.derive import as_dtype, as_floats
+from modelglot.core.encoding import Blocks
+from modelglot.core.limits import Limits
+from modelglot.core.model import Model
+from modelglot.core.tensor import Tensor
+from modelglot.engine.pool import SourcePool
+from modelglot.engine.stream import read
+from modelglot.families.to_gguf import to_gguf
+from modelglot.families.to_hugging_face import to_hugging_face
+from modelglot.families.tokenizer.folder import Folder
+from modelglot.passes.cast import Rule
+
+_FLOATS = ("f32", "f16", "bf16")
+
+
+def is_folder_of_transformers(model: Model, source: str, limits: Limits | None = None) -> bool:
+    """True for weights beside a ``config.json`` that names an architecture."""
+    if model.format == "gguf" or not any(s.name == "config.json" for s in model.sides):
+        return False
+    config = folder_of(model, source, limits or Limits()).config
+    return bool(config.get("architectures") or config.get("model_type"))
+
+
+def is_language_gguf(model: Model) -> bool:
+    """True for a GGUF file that says its architecture and has a tokenizer or layers: not a mere container."""
+    arch = model.metadata.get("general.architecture")
+    return model.format == "gguf" and f"{arch}.block_count" in model.metadata
+
+
+def from_folder(
+    model: Model, source: str, rules: list[Rule], settings: dict[str, str], limits: Limits | None
+) -> tuple[Model, list[Rule]]:
+    """A Hugging Face folder as a GGUF model, and the casts that are left to do.
+
+    A bare dtype among ``rules`` is for the matrices: vectors stay in float32, as runtimes want them.
+    """
+    every = [dtype for glob, dtype in rules if glob == "*" and dtype in _FLOATS]
+    folder = folder_of(model, source, limits or Limits())
+    made = to_gguf(decoded(model), folder, dtype=every[0] if every else None, settings=settings)
+    return made, [rule for rule in rules if not every or rule != ("*", every[0])]
+
+
+def to_folder(model: Model, rules: list[Rule]) -> Model:
+    """A GGUF model as a Hugging Face folder. Quantized blocks become float32 where no rule says otherwise.
+
+    Vectors that GGUF keeps in float32 are written in the dtype of the matrices where that holds each of their values:
+    what was float16 or bfloat16 all over is so again.
+    """
+    pool = SourcePool(model.files)
+    try:
+        made = to_hugging_face(model, lambda tensor: _floats(tensor, pool))
+        wide = {n: as_floats(t, "f32") if isinstance(t.encoding, Blocks) else t for n, t in made.tensors.items()}
+        made = replace(made, tensors=wide)
+        return made if rules else _narrowed(made, pool)
+    finally:
+        pool.close()
+
+
+def _floats(tensor: Tensor, pool: SourcePool) -> list[float]:
+    return list(struct.unpack(f"<{tensor.numel}f", read(as_floats(tensor, "f32"), pool)))
+
+
+def _narrowed(model: Model, pool: SourcePool) -> Model:
+    kinds = {t.dtype.name for t in model.tensors.values() if len(t.shape) > 1 and t.dtype.kind == "float"}
+    kind = next(iter(kinds - {"f32"}), None)
+    if kind not in ("f16", "bf16"):
+        return model
+    small = {n: t for n, t in model.tensors.items() if t.dtype.name == "f32" and t.nbytes <= 1 << 22}
+    exact = {n: as_dtype(t, kind) for n, t in small.items() if _holds(t, kind, pool)}
+    return replace(model, tensors={n: exact.get(n, t) for n, t in model.tensors.items()})
+
+
+def _holds(tensor: Tensor, kind: str, pool: SourcePool) -> bool:
+    """True where every value survives the way to ``kind`` and back."""
+    return read(as_dtype(as_dtype(tensor, kind), "f32"), pool) == read(tensor, pool)
+
+
+def folder_of(model: Model, source: str, limits: Limits) -> Folder:
+    """The text files beside the weights, read one by one when asked for. Raises LimitError for one that is too long."""
+    sides = {side.name: side.extent for side in model.sides if side.extent is not None}
+
+    def read_side(name: str) -> bytes | None:
+        extent = sides.get(name)
+        if extent is None:
+            return None
+        limits.check("header", extent.length, f"`{name}`")
+        pool = SourcePool(model.files)
+        try:
+            return pool(extent.file).pread(extent.offset, extent.length)
+        finally:
+            pool.close()
+
+    return Folder(read_side, tuple(sides), os.path.basename(os.path.abspath(source)))
