@@ -194,3 +194,31 @@ def test_an_unknown_home_made_scheme_is_left_alone(tmp_path: Path) -> None:
     state = {"w": np.zeros((2, 2), np.int8), "w.scale": np.ones(2, np.float32)}
     mg.save(state, tmp_path / "a.safetensors")
     assert "quantized" not in [n.code for n in mg.inspect(tmp_path / "a.safetensors").notes]
+
+
+@pytest.mark.parametrize("change", ["packing", "shape", "scale", "words"])
+def test_an_hqq_weight_whose_parts_disagree(change: str, tmp_path: Path) -> None:
+    from modelglot.core.errors import ModelFileError
+
+    group = {"W_q": np.zeros((32, 8), np.uint8), "scale": np.ones((1, 8), np.float32), "zero": np.ones((1, 8), np.float32),
+             "shape": np.array([16, 32]), "packing": np.frombuffer(b"4bit_u8", np.uint8)}  # fmt: skip
+    mg.save({f"w.{k}": v for k, v in group.items()}, tmp_path / "a.safetensors")
+    mg.convert(tmp_path / "a.safetensors", tmp_path / "good.safetensors", dtype=["f32"])
+    assert mg.load(tmp_path / "good.safetensors")["w.weight"].tolist() == [[-1.0] * 32] * 16
+    wrong = {"packing": np.frombuffer(b"5bit_u8", np.uint8), "shape": np.array([16, 33]), "scale": np.ones((3, 8)),
+             "words": np.zeros((31, 8), np.uint8)}  # fmt: skip
+    group["W_q" if change == "words" else change] = wrong[change]
+    mg.save({f"w.{k}": v for k, v in group.items()}, tmp_path / "b.safetensors")
+    with pytest.raises(ModelFileError) as caught:
+        mg.convert(tmp_path / "b.safetensors", tmp_path / "c.safetensors", dtype=["f32"])
+    assert caught.value.tensor == "w.weight"
+    assert not (tmp_path / "c.safetensors").exists()
+
+
+def test_torchao_with_scaled_activations_is_left_alone(tmp_path: Path) -> None:
+    group = {"_weight_qdata": np.ones((2, 4), np.int8), "_weight_scale": np.ones((2, 1), np.float32)}
+    mg.save({f"a.{k}": v for k, v in group.items()}, tmp_path / "a.safetensors")
+    mg.save({f"a.{k}": v for k, v in {**group, "_weight_act_pre_scale": np.ones(4, np.float32)}.items()},
+            tmp_path / "b.safetensors")  # fmt: skip
+    assert "quantized" in [n.code for n in mg.inspect(tmp_path / "a.safetensors").notes]
+    assert "quantized" not in [n.code for n in mg.inspect(tmp_path / "b.safetensors").notes]

@@ -10,11 +10,13 @@ from modelglot.containers import strict_json
 from modelglot.core.errors import ModelFileError
 from modelglot.core.model import Model
 from modelglot.core.notes import Note
+from modelglot.core.tensor import Missing, Tensor
 from modelglot.sources.file import FileSource
 
 _CONFIG_BYTES = 16 << 20
 # One of these is in every quantized model; without it nothing more has to be imported.
-_SIGNS = (".qweight", ".weight_packed", "weight_scale", "weight_scale_inv", ".SCB", ".scales", "_scales", ".absmax")
+_SIGNS = (".qweight", ".weight_packed", "weight_scale", "weight_scale_inv", ".SCB", ".scales", "_scales", ".absmax",
+          ".W_q", "._weight_qdata")  # fmt: skip
 
 
 def may_be_quantized(model: Model) -> bool:
@@ -57,28 +59,34 @@ def decoded(model: Model) -> Model:
 
 
 def _shapes(model: Model, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """bitsandbytes writes the shape of a 4-bit weight into a small tensor of JSON bytes, so that has to be read."""
+    """Shapes that only a value in the file tells, so that it has to be read: bitsandbytes' 4-bit weights, HQQ's."""
     from modelglot.engine.pool import SourcePool
     from modelglot.engine.stream import read
     from modelglot.passes.methods.decode import groups
 
     found: dict[str, tuple[int, ...]] = {}
-    states = [
-        (stem + method.weight, next((t for s, t in group.items() if ".quant_state." in s), None))
-        for stem, method, group, _ in groups(model.tensors, config)
-        if method.kernel == "bnb4"
-    ]
     pool = SourcePool(model.files)
     try:
-        for name, state in states:
-            if state is None or state.nbytes > 65536:
+        for stem, method, group, _ in groups(model.tensors, config):
+            if method.kernel not in ("bnb4", "hqq"):
                 continue
-            try:
-                shape = json.loads(bytes(read(state, pool)))["shape"]
-            except (ValueError, KeyError, TypeError):
+            state = next((t for s, t in group.items() if s == "shape" or ".quant_state." in s), None)
+            if state is None or state.nbytes > 65536 or isinstance(state.data, Missing):
                 continue
+            shape = _numbers(bytes(read(state, pool)), state, method.kernel)
             if isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape):
-                found[name] = tuple(shape)
+                found[stem + method.weight] = tuple(shape)
     finally:
         pool.close()
     return found
+
+
+def _numbers(raw: bytes, state: Tensor, kernel: str) -> Any:
+    """JSON in a tensor of bytes, or a tensor of integers."""
+    if kernel == "hqq":
+        size = state.dtype.itemsize
+        return [int.from_bytes(raw[i : i + size], "little", signed=True) for i in range(0, len(raw), size or 1)]
+    try:
+        return json.loads(raw)["shape"]
+    except (ValueError, KeyError, TypeError):
+        return None

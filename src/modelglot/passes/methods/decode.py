@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import PLAIN
+from modelglot.core.metadata import Metadata
 from modelglot.core.model import Model
 from modelglot.core.tensor import Derived, Missing, Tensor
 from modelglot.passes.methods.method import Config, Decoded, Group, Method
@@ -65,4 +67,14 @@ def decode(model: Model, config: Config, shapes: Mapping[str, tuple[int, ...]] |
     if not made:
         return model
     kept = (made.get(n, t) for n, t in model.tensors.items() if n in made or n not in used)
-    return replace(model, tensors={t.name: t for t in kept}, tree=None)
+    return replace(model, tensors={t.name: t for t in kept}, metadata=_plain(model.metadata), tree=None)
+
+
+def _plain(metadata: Metadata) -> Metadata:
+    """Without torchao's description of each tensor, which its loader would follow."""
+    names = metadata.get("tensor_names")
+    try:
+        own = {"tensor_names", *json.loads(names)} if isinstance(names, str) else set()
+    except (ValueError, TypeError):
+        return metadata
+    return Metadata({k: e for k, e in metadata.entries() if k not in own}) if own else metadata

@@ -113,6 +113,32 @@ def _mxfp4(group: Group, config: Config) -> Decoded | None:
     return Decoded((experts, count, rows), {})
 
 
+def _hqq(group: Group, config: Config) -> Decoded | None:
+    """HQQ: the shape is a value in the file, so the caller reads it; the kernel reads the packing."""
+    words = group["W_q"].dtype.name
+    return Decoded((), {}) if words in ("u8", "i32") and group["packing"].dtype.name == "u8" else None
+
+
+def _torchao(group: Group, config: Config) -> Decoded | None:
+    """torchao's Int8Tensor, IntxUnpackedToInt8Tensor and Float8Tensor: one number a byte, scales in blocks."""
+    data, scale = group["_weight_qdata"], group["_weight_scale"]
+    if data.dtype.name not in ("i8", "f8_e4m3", "f8_e5m2") or scale.dtype.name not in ("f32", "f16", "bf16"):
+        return None
+    if "_weight_act_pre_scale" in group or not _in_blocks(data.shape, scale.shape):
+        return None
+    return Decoded(data.shape, {})
+
+
+def _in_blocks(shape: tuple[int, ...], scale: tuple[int, ...]) -> bool:
+    if len(shape) != len(scale):
+        return prod(scale) == 1 or (len(scale) == 1 and scale[0] == shape[0])
+    return all(n > 0 and size % n == 0 for size, n in zip(shape, scale, strict=True))
+
+
+_HQQ_ALSO = ("nbits", "group_size", "axis", "unpack_view_dtype", "view_as_float", "quant_scale", "quant_zero",
+             "compute_dtype", "offload_meta", "encoded_state_dict", "stores_quant_config", "channel_wise", "optimize",
+             "round_zero")  # fmt: skip
+
 METHODS: tuple[Method, ...] = (
     Method("gptq", "GPTQ", "qweight", ("qzeros", "scales"), ("g_idx",), "gptq", _gptq),
     Method("awq", "AWQ", "qweight", ("qzeros", "scales"), (), "awq", _awq),
@@ -127,5 +153,9 @@ METHODS: tuple[Method, ...] = (
     Method("fp8", "FP8, block-scaled", "weight", ("weight_scale_inv",), ("input_scale",), "scaled", _inverse_scaled),
     Method("scaled", "FP8 or INT8 with scales", "weight", ("weight_scale",),
            ("input_scale", "weight_zero_point"), "scaled", _scaled),
+    Method("hqq", "HQQ", "W_q", ("scale", "zero", "shape", "packing"), _HQQ_ALSO, "hqq", _hqq),
+    Method("torchao", "torchao", "_weight_qdata", ("_weight_scale",),
+           ("_weight_zero_point", "_weight_act_quant_scale", "_weight_act_quant_zero_point", "_weight_act_pre_scale"),
+           "torchao", _torchao),
     Method("mxfp4", "MXFP4 of gpt-oss", "_blocks", ("_scales",), (), "mxfp4", _mxfp4, weight=""),
 )  # fmt: skip
