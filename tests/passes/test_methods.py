@@ -200,7 +200,8 @@ def test_an_unknown_home_made_scheme_is_left_alone(tmp_path: Path) -> None:
 def test_an_hqq_weight_whose_parts_disagree(change: str, tmp_path: Path) -> None:
     from modelglot.core.errors import ModelFileError
 
-    group = {"W_q": np.zeros((32, 8), np.uint8), "scale": np.ones((1, 8), np.float32), "zero": np.ones((1, 8), np.float32),
+    one = np.ones((1, 8), np.float32)
+    group = {"W_q": np.zeros((32, 8), np.uint8), "scale": one, "zero": one,
              "shape": np.array([16, 32]), "packing": np.frombuffer(b"4bit_u8", np.uint8)}  # fmt: skip
     mg.save({f"w.{k}": v for k, v in group.items()}, tmp_path / "a.safetensors")
     mg.convert(tmp_path / "a.safetensors", tmp_path / "good.safetensors", dtype=["f32"])
