@@ -13,7 +13,7 @@ import numpy as np
 from modelglot.core.encoding import BLOCKS
 from modelglot.kernels import native
 from modelglot.kernels.native import KINDS
-from modelglot.kernels.quantize import TYPES, WEIGHTED
+from modelglot.kernels.quantize import NEEDS_IMPORTANCES, TYPES, WEIGHTED
 from modelglot.testing import blocks
 
 N = 1 << 19  # weights: 2 MiB of f32, what the engine hands to a kernel at once
@@ -66,7 +66,9 @@ def quantizing(lib: native.Native, ggml: blocks.Oracle, peer: str) -> Iterator[d
     x = np.ascontiguousarray(dict(blocks.families(N))["normal"])
     importance = blocks.Numbers("bench", ROW).normal("w") ** 2
     for kind in sorted(TYPES):
-        for w in (None, importance) if kind in WEIGHTED else (None,):
+        for w in (None, importance):
+            if kind in NEEDS_IMPORTANCES if w is None else kind not in WEIGHTED:
+                continue
             mine = np.zeros(N // BLOCKS[kind].elements * BLOCKS[kind].bytes, np.uint8)
             other, call = mine.copy(), lib.quantizer(kind, w is not None)
             pointer = w.ctypes.data if w is not None else None
@@ -85,11 +87,12 @@ def dequantizing(lib: native.Native, ggml: blocks.Oracle, peer: str) -> Iterator
     from gguf import GGMLQuantizationType, quants
 
     x = np.ascontiguousarray(dict(blocks.families(N))["normal"])
+    importance = np.ones(ROW, np.float32)
     for kind in sorted(blocks.GGML):
         block = BLOCKS[kind]
         q = np.random.default_rng(0).integers(0, 256, N // block.elements * block.bytes, dtype=np.uint8)
         if kind in TYPES:
-            ggml.quantize(kind, x, ROW, None, q)
+            ggml.quantize(kind, x, ROW, importance if kind in NEEDS_IMPORTANCES else None, q)
         mine, call = np.zeros(N, np.float32), lib.dequantizer(kind)
         other = mine.copy()
         result = against(
@@ -116,7 +119,8 @@ def casting(lib: native.Native) -> Iterator[dict]:
         data = values.astype("<f2") if source == "f16" else values if source == "f32" else values.view("<u4") >> 16
         data = data.astype("<u2") if source == "bf16" else data
         out, moved = np.zeros(N * sizes[1], np.uint8), N * sum(sizes) // 2  # memcpy reads and writes as many bytes
-        a, b, call = np.zeros(moved, np.uint8), np.zeros(moved, np.uint8), lib.caster()
+        a, b = np.full(moved, 1, np.uint8), np.full(moved, 2, np.uint8)  # written: zeros would all be one page
+        call = lib.caster()
         result = against(
             lambda call=call, data=data, out=out, a=KINDS[source], b=KINDS[target]: call(
                 data.ctypes.data, a, N, out.ctypes.data, b, counts.ctypes.data

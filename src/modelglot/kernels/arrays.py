@@ -77,6 +77,19 @@ def pack(array: np.ndarray[Any, Any], dtype: DType) -> bytes:
     return np.packbits(bits.reshape(-1), bitorder="little").tobytes()
 
 
+class Buffer:
+    """Memory used again for each chunk: fresh pages cost more than the arithmetic on them."""
+
+    def __init__(self) -> None:
+        self._held = np.empty(0, np.uint8)
+
+    def take(self, count: int) -> np.ndarray[Any, Any]:
+        """``count`` bytes, good until the next call."""
+        if self._held.size < count:
+            self._held = np.empty(count, np.uint8)
+        return self._held[:count]
+
+
 def swap_bytes(data: Any, width: int) -> bytes:
     """Every ``width``-byte number in ``data`` with its bytes reversed."""
     return np.frombuffer(data, f"<u{width}").byteswap().tobytes() if width > 1 else bytes(data)

@@ -16,7 +16,7 @@ import numpy as np
 from modelglot.core.dtype import DTYPES, DType
 from modelglot.core.errors import UnsupportedError
 from modelglot.core.unusual import Unusual
-from modelglot.kernels.arrays import as_array, numpy_dtype
+from modelglot.kernels.arrays import Buffer, as_array, numpy_dtype
 from modelglot.kernels.integers import to_floats, to_integers
 from modelglot.kernels.native import CAST_KINDS, library
 from modelglot.kernels.rounding import FLOATS, by_chance, nearest, unkept
@@ -24,11 +24,13 @@ from modelglot.kernels.rounding import FLOATS, by_chance, nearest, unkept
 Seen = Callable[[Unusual], None]
 
 
-def cast(data: Any, params: Mapping[str, Any], first: int = 0, seen: Seen | None = None) -> bytes | memoryview:
+def cast(
+    data: Any, params: Mapping[str, Any], first: int = 0, seen: Seen | None = None, buffer: Buffer | None = None
+) -> bytes | memoryview:
     """``data`` holds elements of dtype ``params['from']``; the result holds as many of ``params['to']``.
 
     ``first`` is the index of the first element in its tensor, which stochastic rounding depends on (with
-    ``params['key']``); ``seen`` is told what could not be kept.
+    ``params['key']``); ``seen`` is told what could not be kept; the result may lie in ``buffer``.
     """
     source, target = DTYPES[params["from"]], DTYPES[params["to"]]
     check_cast(source, target)
@@ -40,7 +42,7 @@ def cast(data: Any, params: Mapping[str, Any], first: int = 0, seen: Seen | None
     if native is not None and source.name in CAST_KINDS and target.name in CAST_KINDS and source is not target:
         raw, counts = np.frombuffer(data, np.uint8), np.zeros(3, np.int64)
         count = raw.size // source.itemsize
-        out = np.empty(count * target.itemsize, np.uint8)
+        out = (buffer or Buffer()).take(count * target.itemsize)
         start = (raw.ctypes.data, CAST_KINDS[source.name], count, out.ctypes.data, CAST_KINDS[target.name])
         if stochastic:
             native.caster_by_chance()(*start, key, first, counts.ctypes.data)

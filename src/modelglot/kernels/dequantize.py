@@ -9,14 +9,18 @@ import numpy as np
 
 from modelglot.core.encoding import BLOCKS
 from modelglot.core.errors import InvalidFileError, UnsupportedError
+from modelglot.kernels.arrays import Buffer
 from modelglot.kernels.cast import Seen, cast
 from modelglot.kernels.native import KINDS, library
 
 
-def dequantize(data: Any, params: Mapping[str, Any], first: int = 0, seen: Seen | None = None) -> bytes | memoryview:
+def dequantize(
+    data: Any, params: Mapping[str, Any], first: int = 0, seen: Seen | None = None, buffer: Buffer | None = None
+) -> bytes | memoryview:
     """Blocks of ``params['from']`` as little-endian ``params['to']``: f32 (default), or f16, bf16 rounded.
 
-    ``seen`` is told how many are NaN or infinite, and how many became so by rounding.
+    ``seen`` is told how many are NaN or infinite, and how many became so by rounding. The result may
+    lie in ``buffer``.
     """
     name, to = str(params["from"]), str(params.get("to", "f32"))
     if name not in BLOCKS:
@@ -31,7 +35,7 @@ def dequantize(data: Any, params: Mapping[str, Any], first: int = 0, seen: Seen 
     native = library()
     run = native.dequantizer(name) if native is not None else None
     if run is not None:
-        out = np.empty(elements * (4 if to == "f32" else 2), np.uint8)
+        out = (buffer or Buffer()).take(elements * (4 if to == "f32" else 2))
         run(raw.ctypes.data, out.ctypes.data, KINDS[to], elements)
         if seen is not None and native is not None and native.unusual()(out.ctypes.data, KINDS[to], elements):
             _count(data, name, to, seen)

@@ -67,10 +67,13 @@ def counts(name: str) -> bool:
 
 
 def counting(name: str, params: Mapping[str, Any], seen: Seen | None) -> Callable[[Any, int], bytes | memoryview]:
-    """The kernel as a function of a chunk and the index of its first element."""
+    """The kernel as a function of a chunk and the index of its first element. Its result is good until the next."""
     run: Any = kernel(name)
     if name in _COUNTS:
-        return lambda data, first: run(data, params, first, seen)
+        from modelglot.kernels.arrays import Buffer
+
+        buffer = Buffer()
+        return lambda data, first: run(data, params, first, seen, buffer)
     return lambda data, _: run(data, params)
 
 
