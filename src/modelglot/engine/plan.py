@@ -162,7 +162,7 @@ def _is_file(side: SideFile, model: Model) -> bool:
     if extent is None:
         return True
     ref = model.files[extent.file]
-    return ref.name == side.name and extent == (side.extent.file, 0, ref.size, "raw")
+    return ref.name == side.name and extent == (extent.file, 0, ref.size, "raw")
 
 
 def _left_sides(model: Model, whole: list[SideFile]) -> Iterator[Loss]:

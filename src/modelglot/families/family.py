@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from modelglot.core.model import Model
+from modelglot.core.notes import Loss
 from modelglot.core.tensor import Tensor
 
 
@@ -16,7 +18,7 @@ class Config(Mapping[str, Any]):
         inner = values.get("text_config")
         self._values = {**values, **inner} if isinstance(inner, dict) else dict(values)
         for key, value in (defaults or {}).items():
-            if self._values.get(key) is None:
+            if self._values.get(key) is None and value is not None:
                 self._values[key] = value(self) if callable(value) else value
 
     def __getitem__(self, key: str) -> Any:
@@ -104,7 +106,8 @@ class Family:
     ignore: tuple[str, ...] = ()  # patterns of tensors that only repeat what the configuration says
     extra: Callable[[Config], dict[str, list[float]]] | None = None  # GGUF-only tensors made from the configuration
     derived: tuple[str, ...] = ()  # their names
-    finish: Callable[[dict[str, Any], Mapping[str, Any]], None] | None = None  # last touches to config.json on return
+    finish: Callable[[dict[str, Any], Model], None] | None = None  # last touches to config.json on return
     vocabulary: str = "sentencepiece bpe"  # tokenizer kinds, tried in this order
     entries: Callable[[Config], dict[str, Any]] | None = None  # further metadata, after the tokenizer's
+    losses: Callable[[Config], Iterable[Loss]] | None = None  # what GGUF has no key for
     like: Callable[[Mapping[str, Any]], bool] | None = None  # which of several families of one GGUF architecture

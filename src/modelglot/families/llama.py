@@ -1,15 +1,17 @@
-"""llama 1 to 3, mistral, mixtral, smollm and what shares their layers: GGUF knows all of them as ``llama``."""
+"""llama 1 to 3, mistral, smollm and what shares their layers: GGUF knows all of them as ``llama``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from modelglot.core.metadata import Entry
+from modelglot.core.model import Model
+from modelglot.core.notes import Loss
 from modelglot.families import rope
 from modelglot.families.family import Config, Family, rule
 from modelglot.families.hyperparameters import COMMON, ROPE_DIMENSIONS, VOCAB
-from modelglot.families.transforms import RopeRows, Stack
+from modelglot.families.transforms import RopeRows
 
 LAYERS = (
     rule("model.embed_tokens", "token_embd"),
@@ -33,12 +35,6 @@ TURNED_QK = (
     rule("model.layers.{i}.self_attn.q_proj", "blk.{i}.attn_q", RopeRows("num_attention_heads")),
     rule("model.layers.{i}.self_attn.k_proj", "blk.{i}.attn_k", RopeRows("num_key_value_heads")),
 )
-EXPERTS = (
-    rule("model.layers.{i}.block_sparse_moe.gate", "blk.{i}.ffn_gate_inp"),
-    rule("model.layers.{i}.block_sparse_moe.experts.{e}.w1", "blk.{i}.ffn_gate_exps", Stack()),
-    rule("model.layers.{i}.block_sparse_moe.experts.{e}.w2", "blk.{i}.ffn_down_exps", Stack()),
-    rule("model.layers.{i}.block_sparse_moe.experts.{e}.w3", "blk.{i}.ffn_up_exps", Stack()),
-)
 DERIVED = ("*.rotary_emb.inv_freq", "*.attn.masked_bias", "*.attention.masked_bias")
 
 
@@ -47,14 +43,19 @@ def _factors(config: Config) -> dict[str, list[float]]:
     return {"rope_freqs.weight": made} if made else {}
 
 
-def _finish(made: dict[str, Any], metadata: Mapping[str, Any]) -> None:
+def _finish(made: dict[str, Any], model: Model) -> None:
     factors = made.pop("/rope_freqs.weight", None)
     if factors:
-        made["rope_scaling"] = rope.llama3_scaling(factors, made["rope_theta"], made["max_position_embeddings"])
-    if "num_local_experts" in made:
-        made |= {"architectures": ["MixtralForCausalLM"], "model_type": "mixtral"}
-    elif "sliding_window" in made:
-        made |= {"architectures": ["MistralForCausalLM"], "model_type": "mistral"}
+        made["rope_scaling"] = rope.llama3_scaling(factors, made["rope_theta"], made["head_dim"])
+    made["attention_bias"] = "blk.0.attn_q.bias" in model.tensors
+    made["mlp_bias"] = "blk.0.ffn_up.bias" in model.tensors
+
+
+def _losses(config: Config) -> Iterable[Loss]:
+    window = config.get("sliding_window")
+    if window and window < config.get("max_position_embeddings", 0):
+        text = f"`sliding_window` {window:,}: GGUF's llama has no key for it, and llama.cpp attends to the whole text"
+        yield Loss("sliding-window", text, stops=False)
 
 
 def _entries(config: Config) -> dict[str, Entry]:
@@ -76,9 +77,9 @@ DEFAULTS = {
 FAMILY = Family(
     name="llama",
     arch="llama",
-    models=("LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM", "MixtralForCausalLM", "LlamaModel"),
+    models=("LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM", "LlamaModel"),
     model_type="llama",
-    rules=(*LAYERS, *TURNED_QK, *FEED_FORWARD, *EXPERTS),
+    rules=(*LAYERS, *TURNED_QK, *FEED_FORWARD),
     keys=(*COMMON, VOCAB, ROPE_DIMENSIONS),
     defaults=DEFAULTS,
     fixed={"hidden_act": "silu"},
@@ -87,4 +88,5 @@ FAMILY = Family(
     derived=("rope_freqs.weight",),
     finish=_finish,
     entries=_entries,
+    losses=_losses,
 )

@@ -13,6 +13,7 @@ from modelglot.families.family import Family
 
 # class names in config.json -> module that has FAMILY; the order is the order of the documentation
 MODULES = (
+    "mixtral",
     "llama",
     "qwen2",
 )

@@ -100,37 +100,52 @@ def llama3_factors(config: Config) -> list[float]:
     context = int(given.get("original_max_position_embeddings", 8192))
     made = []
     for frequency in _frequencies(base, size):
-        length = _f32(2 * math.pi / frequency)
+        length = _f32(_f32(1 / frequency) * _f32(2 * math.pi))
         if length < context / high:
             made.append(1.0)
         elif length > context / low:
             made.append(factor)
         else:
-            smooth = _f32(_f32(_f32(context / length) - low) / (high - low))
+            smooth = _f32(_f32(_f32(_f32(1 / length) * context) - low) / (high - low))
             made.append(_f32(1 / _f32(_f32(_f32(1 - smooth) / factor) + smooth)))
     return made
 
 
 def _frequencies(base: float, size: int) -> list[float]:
-    """1 / base^(2i/size) in float32, as PyTorch computes it: its power function, then the division."""
-    import numpy as np
-
-    exponents = np.arange(0, size, 2, dtype=np.float32) / np.float32(size)
-    return [float(v) for v in np.float32(1.0) / np.power(np.float32(base), exponents)]
+    """1 / base^(2i/size), rounded to float32 at each step."""
+    return [_f32(1 / _f32(base ** _f32(2 * i / size))) for i in range(size // 2)]
 
 
 def _f32(value: float) -> float:
+    """Rounded to float32: the reference computes in it, and divides by multiplying with the reciprocal."""
     found: float = struct.unpack("<f", struct.pack("<f", value))[0]
     return found
 
 
-def llama3_scaling(factors: list[float], base: float, context: int) -> dict[str, Any]:
-    """``rope_scaling`` back from the factors. All models published with it interpolate between 1 and 4 over 8192."""
+def llama3_scaling(factors: list[float], base: float, size: int) -> dict[str, Any]:
+    """``rope_scaling`` back from the factors; ``size`` is of a head.
+
+    Context and bounds only matter in relation to one another, so the lower bound can be taken as 1: two interpolated
+    factors give the others, one gives the context with the upper bound 4 that published models have.
+    """
     largest = max(factors, default=1.0)
+    between = [
+        (f / (2 * math.pi), (1 / by - 1 / largest) / (1 - 1 / largest))  # 1 / wave length, how much is kept
+        for f, by in zip(_frequencies(base, size), factors, strict=True)
+        if 1.0 < by < largest
+    ]
+    high, context = 4.0, 8192.0
+    if len(between) > 1:
+        (x, a), (y, b) = between[0], between[-1]
+        slope = (x - y) / (a - b)
+        context = 1 / (x - slope * a)
+        high = slope * context + 1
+    elif between:
+        context = (1 + 3 * between[0][1]) / between[0][0]
     return {
         "rope_type": "llama3",
         "factor": largest,
         "low_freq_factor": 1.0,
-        "high_freq_factor": 4.0,
-        "original_max_position_embeddings": 8192,
+        "high_freq_factor": round(high, 3),
+        "original_max_position_embeddings": round(context),
     }

@@ -72,7 +72,7 @@ def _config(family: Family, model: Model, values: Values) -> dict[str, Any]:
     made |= to_folder.special_ids(model.metadata)
     made["torch_dtype"] = _dtype(model)
     if family.finish:
-        family.finish(made, model.metadata)
+        family.finish(made, model)
     return {key: value for key, value in made.items() if not key.startswith("/")}
 
 

@@ -1,0 +1,101 @@
+"""Every family: tiny models of transformers to GGUF, against llama.cpp's converter and llama.cpp itself, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import modelglot
+from modelglot.api.reading import read_model
+
+pytest.importorskip("transformers")
+pytest.importorskip("tokenizers")
+import tiny
+from llama_runtime import Runtime
+
+RECORDS = Path(__file__).parent / "reference"
+TEXT = "The cats and the dogs, 12345 of them! In <tool> the end; naïve 🦙."
+
+
+@pytest.fixture(scope="module", params=sorted(tiny.CASES))
+def case(request: Any, tmp_path_factory: Any) -> Any:
+    """(name, folder in bfloat16, the model in float32)"""
+    folder = tmp_path_factory.mktemp(request.param) / "tiny-model"
+    folder.mkdir()
+    return request.param, folder, tiny.build(request.param, folder, "bfloat16")
+
+
+# Keys of config.json that GGUF does not tell: case -> key -> what comes back.
+LOST: dict[str, dict[str, Any]] = {
+    "mistral": {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "sliding_window": None, "attention_bias": False,
+        "mlp_bias": False, "pretraining_tp": 1,
+    },
+}  # fmt: skip
+
+# Keys that differ from the reference on purpose: case -> key -> why.
+DIFFERENT: dict[str, dict[str, str]] = {}
+
+
+def test_equals_the_reference_converter(case: Any, tmp_path: Path) -> None:
+    name, folder, _ = case
+    record = json.loads((RECORDS / f"{name}.json").read_text())
+    modelglot.convert(folder, tmp_path / "out.gguf", settings={"gguf:pre": "gpt-2"})
+    with modelglot.open(tmp_path / "out.gguf") as model:
+        tensors = {
+            n: [t.type_name, list(t.shape), hashlib.sha256(model.tensors[n].bytes()).hexdigest()]
+            for n, t in read_model(str(tmp_path / "out.gguf")).tensors.items()
+        }
+        metadata = {k: _plain(e) for k, e in model.metadata.entries()}
+    assert tensors == record["tensors"]
+    expected = {k: v for k, v in record["metadata"].items() if k not in DIFFERENT.get(name, {})}
+    found = {k: v for k, v in metadata.items() if k not in DIFFERENT.get(name, {})}
+    assert found == expected
+    assert list(found) == list(expected)
+
+
+def _plain(entry: Any) -> Any:
+    names = {"str": "STRING", "u32": "UINT32", "f32": "FLOAT32", "bool": "BOOL", "i32": "INT32", "u64": "UINT64"}
+    if entry.type.startswith("array["):
+        return [["ARRAY", names[entry.type[6:-1]]], list(entry.value)]
+    return [[names[entry.type]], entry.value]
+
+
+def test_runs_in_llama_cpp_with_the_same_logits(case: Any, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoTokenizer
+
+    _, folder, model = case
+    modelglot.convert(folder, tmp_path / "out.gguf", dtype=["f32"], settings={"gguf:pre": "gpt-2"})
+    ids = AutoTokenizer.from_pretrained(folder).encode(TEXT)
+    with Runtime(tmp_path / "out.gguf") as runtime:
+        assert runtime.tokenize(TEXT) == ids
+        found = runtime.logits(ids[:24])
+    with torch.no_grad():
+        expected = model(torch.tensor([ids[:24]])).logits[0].numpy()
+    assert np.abs(found - expected).max() <= 1e-3
+    assert np.abs(expected).max() > 0.1
+
+
+def test_comes_back_bit_for_bit(case: Any, tmp_path: Path) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    name, folder, model = case
+    modelglot.convert(folder, tmp_path / "out.gguf", settings={"gguf:pre": "gpt-2"})
+    modelglot.convert(tmp_path / "out.gguf", f"{tmp_path}/back/")
+    assert modelglot.diff(folder, tmp_path / "back").same
+    before, after = AutoConfig.from_pretrained(folder), AutoConfig.from_pretrained(tmp_path / "back")
+    ignored = {"_name_or_path", "transformers_version", "initializer_range", "use_cache"}
+    one, two = ({k: v for k, v in c.to_dict().items() if k not in ignored} for c in (before, after))
+    lost = LOST.get(name, {})
+    assert {k: two.get(k) for k in lost} == lost
+    assert {k: v for k, v in two.items() if k not in lost} == {k: v for k, v in one.items() if k not in lost}
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "back")
+    assert type(loaded) is type(model) or lost
+    ids = AutoTokenizer.from_pretrained(folder).encode(TEXT)
+    assert AutoTokenizer.from_pretrained(tmp_path / "back").encode(TEXT) == ids
