@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +121,17 @@ def test_stochastic_rounding_does_not_depend_on_threads_or_layout(tmp_path: Path
 def test_load_with_safetensors(source: Path) -> None:
     converted(source, "f16")
     assert load_file(source.parent / "out.safetensors")["fine"].dtype == np.float16
+
+
+def test_the_command_says_it(source: Path) -> None:
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "modelglot", "convert", str(source), str(source.parent / "o.safetensors")]
+        return subprocess.run([*command, "--force", *more], capture_output=True, text=True, check=False)
+
+    done = run("--dtype", "f16", "--rounding", "stochastic:3")
+    assert "cast to f16, rounding stochastic:3" in done.stderr
+    assert "warning: 3 values too large for f16 became infinite, in 2 tensors: `a`, `b`\n" in done.stderr
+    document = json.loads(run("--dtype", "f16", "--json").stdout)
+    assert document["unusual"] == {"a": {"nan": 1, "infinite": 0, "too_large": 2},
+                                   "b": {"nan": 0, "infinite": 1, "too_large": 1}}  # fmt: skip
+    assert run("--rounding", "up").returncode == 7

@@ -205,7 +205,7 @@ def _derived(tensor: Tensor, data: Derived, source: Open, size: int, seen: Seen 
         yield at * after // before, run(piece, at * tensor.numel // before)
 
 
-def _rows(tensor: Tensor, source: Open, size: int, seen: Seen | None) -> Iterator[Chunk]:
+def _rows(tensor: Tensor, source: Open, size: int, seen: Seen | None = None) -> Iterator[Chunk]:
     """Like `chunks`, in whole rows of the last axis: kernels on blocks cannot start in the middle of one."""
     row = nbytes(tensor.dtype, tensor.encoding, tensor.shape[-1:])
     if not in_order(tensor):
