@@ -12,9 +12,11 @@ from modelglot.core.errors import InvalidFileError, UnsupportedError
 from modelglot.kernels.native import KINDS, library
 
 # Types with a quantizer: those that heed importances, and those that ignore them.
-WEIGHTED = frozenset(
-    {"q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs"}
-)  # fmt: skip
+WEIGHTED = frozenset({
+    "q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq1_s", "iq1_m", "iq2_xxs", "iq2_xs",
+    "iq2_s", "iq3_xxs", "iq3_s", "iq4_nl", "iq4_xs",
+})  # fmt: skip
+NEEDS_IMPORTANCES = frozenset({"iq1_s", "iq2_xxs", "iq2_xs"})  # ggml has no way without
 TYPES = WEIGHTED | {"q8_0", "tq1_0", "tq2_0", "mxfp4", "nvfp4", "q1_0", "q2_0"}
 
 
@@ -41,6 +43,8 @@ def quantize(data: Any, params: Mapping[str, Any]) -> bytes | memoryview:
     if raw.size % size or elements % block.elements:
         raise InvalidFileError(f"{raw.size:,} bytes are no whole number of `{to}` blocks of {block.elements} elements")
     weights, row = importances(params, to, elements)
+    if weights is None and to in NEEDS_IMPORTANCES:
+        raise UnsupportedError(f"`{to}` needs importances", hint="give an importance matrix: `--imatrix FILE`")
     out = np.empty(elements // block.elements * block.bytes, np.uint8)
     native = library()
     if native is not None:

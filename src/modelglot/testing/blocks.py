@@ -100,6 +100,14 @@ def families(count: int, seed: str = "blocks") -> Iterator[tuple[str, Array]]:
     yield "below powers of two", np.nextafter(power("p", -120, 120, 1), F(0))
 
 
+def families_of(kind: str, count: int, seed: str = "blocks") -> Iterator[tuple[str, Array]]:
+    """`families` as far as ggml itself gets: with a codebook it aborts on numbers of about 1e12 and more."""
+    for name, x in families(count, seed):
+        if kind[:3] in ("iq1", "iq2", "iq3"):
+            x = np.where(np.abs(x) > F(2.0**30), np.ldexp(x, -100), x)
+        yield name, np.ascontiguousarray(x, np.float32)
+
+
 def importances(row: int) -> Iterator[tuple[str, Array | None]]:
     """(name, one non-negative float32 a column, or None)."""
     r = Numbers("importances", row)

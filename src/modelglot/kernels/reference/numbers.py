@@ -70,6 +70,11 @@ def nibbles(levels: Array) -> Array:
     return (levels[..., :half] & 15 | (levels[..., half:] & 15) << 4).astype(np.uint8)
 
 
+def little(values: Array, dtype: str) -> Array:
+    """The bytes of integers; the last axis grows."""
+    return np.ascontiguousarray(values, dtype).view(np.uint8)
+
+
 def bytes_of(*columns: Array) -> Array:
     """Columns of uint8 side by side: one row a block."""
     return np.concatenate([c.astype(np.uint8).reshape(len(c), -1) for c in columns], axis=1)

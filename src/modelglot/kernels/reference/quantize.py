@@ -9,7 +9,9 @@ import numpy as np
 
 from modelglot.core.encoding import BLOCKS
 from modelglot.kernels.reference import small, supers
+from modelglot.kernels.reference.lattice_blocks import quantize_lattice
 from modelglot.kernels.reference.numbers import Array, F, total
+from modelglot.kernels.reference.thirds_blocks import quantize_iq1_m, quantize_iq1_s
 
 _PLAIN: dict[str, Callable[[Array], Array]] = {
     "q4_0": partial(small.quantize_centred, half=8), "q5_0": partial(small.quantize_centred, half=16),
@@ -25,7 +27,8 @@ _ROWS: dict[str, Callable[[Array, Array], Array]] = {  # with importances, weigh
 _SUPER: dict[str, Callable[[Array, Array | None], Array]] = {
     "q2_k": supers.quantize_q2_k, "q3_k": supers.quantize_q3_k, "q4_k": partial(supers.quantize_k45, top=15),
     "q5_k": partial(supers.quantize_k45, top=31), "q6_k": supers.quantize_q6_k, "iq4_nl": supers.quantize_iq4_nl,
-    "iq4_xs": supers.quantize_iq4_xs,
+    "iq4_xs": supers.quantize_iq4_xs, "iq1_s": quantize_iq1_s, "iq1_m": quantize_iq1_m,
+    **{name: partial(quantize_lattice, name=name) for name in ("iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s")},
 }  # fmt: skip
 PIECE = 1 << 18  # elements worked on at once: keeps temporaries in the cache and memory small
 
