@@ -7,7 +7,6 @@ importances made here or with none.
 from __future__ import annotations
 
 import hashlib
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 
 import modelglot as mg
 from modelglot.core.errors import UnsupportedError
-from modelglot.testing.blocks import Numbers
+from modelglot.testing.blocks import Numbers, imatrix_dat
 
 RECORDED = {
     "iq1_m": "4e7dde0a43158bf602fb2a15459d9658cc1f4552afe7c4a6a59be070d2e8c6d5",
@@ -71,14 +70,8 @@ def imatrix(source: Path) -> Path:
     """An ``imatrix.dat`` for every matrix but the embedding."""
     with mg.open(source) as model:
         columns = {n: t.shape[-1] for n, t in model.tensors.items() if len(t.shape) == 2 and n != "token_embd.weight"}
-    data = struct.pack("<i", len(columns))
-    for name, count in columns.items():
-        values = Numbers(name, count).normal("importance") ** 2 + np.float32(0.01)
-        data += (
-            struct.pack("<i", len(name)) + name.encode() + struct.pack("<ii", 1, count) + values.astype("<f4").tobytes()
-        )
     path = source.parent / "imatrix.dat"
-    path.write_bytes(data)
+    path.write_bytes(imatrix_dat(columns))
     return path
 
 

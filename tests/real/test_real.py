@@ -14,6 +14,7 @@ from fetch import entries, folder, place
 import modelglot as mg
 from modelglot.api.reading import read_model
 from modelglot.core.errors import DamagedFileError, LossError, ModelFileError, UnknownFormatError
+from modelglot.testing.blocks import imatrix_dat
 
 ROOT = folder()
 ALL = [e for e in entries() if not e.get("side")]
@@ -222,6 +223,23 @@ def test_a_quantized_file_is_llama_quantizes_file_byte_for_byte(recipe: str, smo
     mg.quantize(smollm2_f16, tmp_path / "out.gguf", recipe)
     with (tmp_path / "out.gguf").open("rb") as file:
         assert hashlib.file_digest(file, "sha256").hexdigest() == QUANTIZED[recipe]
+
+
+WEIGHED = {  # with the importances made here; rows of 576 fall back, those of 1536 do not
+    "iq1_m": "6550e8f85fd21ae14a2ba1e4010982c506ba038201ec80b212f9ddf9338b932a",
+    "iq2_xs": "ce576f028fd405576a00e55c9e8b0dff5f5494ca828199424c7c4dab3f536149",
+    "iq3_m": "c9d50b7ae10e6f4db38fe73de76a871bdd011f46e4c16b20dc67c3d7455aac0a",
+}
+
+
+@pytest.mark.parametrize("recipe", WEIGHED)
+def test_a_file_quantized_by_importances_is_llama_quantizes(recipe: str, smollm2_f16: Path, tmp_path: Path) -> None:
+    with mg.open(smollm2_f16) as model:
+        columns = {n: t.shape[-1] for n, t in model.tensors.items() if len(t.shape) == 2 and n != "token_embd.weight"}
+    (tmp_path / "imatrix.dat").write_bytes(imatrix_dat(columns))
+    mg.quantize(smollm2_f16, tmp_path / "out.gguf", recipe, imatrix=tmp_path / "imatrix.dat")
+    with (tmp_path / "out.gguf").open("rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == WEIGHED[recipe]
 
 
 KEPT_SHARDS = (

@@ -10,7 +10,8 @@ import ctypes
 import hashlib
 import importlib.util
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,16 @@ def importances(row: int) -> Iterator[tuple[str, Array | None]]:
         "any magnitude",
         np.ldexp(F(1), (r.integers("p", 40) - 20).astype(np.int32)) * (np.abs(r.normal("b")) + F(0.1)),
     )
+
+
+def imatrix_dat(columns: Mapping[str, int]) -> bytes:
+    """An importance matrix as llama.cpp's older ``imatrix.dat``: for each tensor name so many positive weights."""
+    data = struct.pack("<i", len(columns))
+    for name, count in columns.items():
+        values = Numbers(name, count).normal("importance") ** 2 + F(0.01)
+        data += struct.pack("<i", len(name)) + name.encode() + struct.pack("<ii", 1, count)
+        data += values.astype("<f4").tobytes()
+    return data
 
 
 class Oracle:
