@@ -64,17 +64,18 @@ class Rule(NamedTuple):
 
     Templates count layers with ``{i}`` and experts with ``{e}``. Without a suffix a template stands for its
     ``.weight`` and its ``.bias``; a template that is a whole name is only that. ``experts``: ``hf`` has one tensor
-    an expert, which `Stack` puts together.
+    an expert, which `Stack` puts together. ``only`` is asked on the way back where several rules have the name.
     """
 
     hf: tuple[str, ...]
     gguf: tuple[str, ...]
     how: Transform = KEEP
+    only: Callable[[Tensor], bool] | None = None
 
 
-def rule(hf: str, gguf: str, how: Transform = KEEP) -> Rule:
+def rule(hf: str, gguf: str, how: Transform = KEEP, only: Callable[[Tensor], bool] | None = None) -> Rule:
     """Names separated by spaces."""
-    return Rule(tuple(hf.split()), tuple(gguf.split()), how)
+    return Rule(tuple(hf.split()), tuple(gguf.split()), how, only)
 
 
 class Key(NamedTuple):
@@ -103,11 +104,13 @@ class Family:
     keys: tuple[Key, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)  # what transformers assumes where a key is absent
     fixed: Mapping[str, Any] = field(default_factory=dict)  # keys of config.json that the architecture implies
+    dropped: Mapping[str, str] = field(default_factory=dict)  # patterns of tensors that GGUF has no place for -> why
+    prefix: str = "model."  # what names of a model saved without its head lack
     ignore: tuple[str, ...] = ()  # patterns of tensors that only repeat what the configuration says
     extra: Callable[[Config], dict[str, list[float]]] | None = None  # GGUF-only tensors made from the configuration
     derived: tuple[str, ...] = ()  # their names
     finish: Callable[[dict[str, Any], Model], None] | None = None  # last touches to config.json on return
-    vocabulary: str = "sentencepiece bpe"  # tokenizer kinds, tried in this order
+    sentencepiece: bool = True  # False where a tokenizer.model beside tokenizer.json is not the one in use
     entries: Callable[[Config], dict[str, Any]] | None = None  # further metadata, after the tokenizer's
     losses: Callable[[Config], Iterable[Loss]] | None = None  # what GGUF has no key for
     like: Callable[[Mapping[str, Any]], bool] | None = None  # which of several families of one GGUF architecture

@@ -19,5 +19,5 @@ FAMILY = Family(
     },
     fixed={"hidden_act": "silu", "use_sliding_window": False},
     ignore=llama.DERIVED,
-    vocabulary="bpe",
+    sentencepiece=False,
 )

@@ -35,7 +35,7 @@ class Vocabulary:
                 return found
         return None
 
-    @property
+    @cached_property
     def unknown(self) -> int | None:
         found = self.special("unk")
         return self.types.index(UNKNOWN) if found is None and UNKNOWN in self.types else found

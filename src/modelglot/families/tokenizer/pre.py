@@ -21,6 +21,8 @@ PROBE = (
 )
 _BYTES = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
+_FORMS = {"bytes": _BYTES, "digits": r"\p{N}", "numbers": r"\p{N}+", "punctuation": r"[\p{P}\$\+<=>\^~\|`]+"}
+
 
 @dataclass(frozen=True)
 class Group:
@@ -89,19 +91,17 @@ def name_by_rules(tokenizer: Mapping[str, Any]) -> str | None:
 
 def pre_tokenizer(steps: tuple[str, ...]) -> dict[str, Any]:
     """The ``pre_tokenizer`` of a tokenizer.json."""
-    made: list[dict[str, Any]] = []
-    for step in steps:
-        if step == "bytes":
-            made.append(_byte_level(True))
-        elif step in ("digits", "numbers"):
-            made.append({"type": "Digits", "individual_digits": step == "digits"})
-        elif step == "punctuation":
-            made.append({"type": "Punctuation", "behavior": "Contiguous"})
-        else:
-            made.append({"type": "Split", "pattern": {"Regex": step}, "behavior": "Isolated", "invert": False})
-    if "bytes" not in steps:
-        made.append(_byte_level(False))
+    *before, last = steps
+    made = [_step(step) for step in before]
+    made += [_byte_level(True)] if last == "bytes" else [_step(last), _byte_level(False)]
     return made[0] if len(made) == 1 else {"type": "Sequence", "pretokenizers": made}
+
+
+def _step(step: str) -> dict[str, Any]:
+    if step == "digits":
+        return {"type": "Digits", "individual_digits": True}
+    pattern = _FORMS.get(step, step)
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
 
 
 def _byte_level(cut: bool) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _steps(value: Any) -> tuple[str, ...] | None:
     if kind == "Digits":
         return (_plain(r"\p{N}" if value.get("individual_digits") else r"\p{N}+"),)
     if kind == "Punctuation":
-        return ("punctuation",)
+        return (_plain(_FORMS["punctuation"]),)
     if kind == "Split" and value.get("behavior") in ("Isolated", "Removed"):
         pattern = value.get("pattern") or {}
         text = pattern.get("Regex") if "Regex" in pattern else re.escape(pattern.get("String") or "")
@@ -130,8 +130,7 @@ def _steps(value: Any) -> tuple[str, ...] | None:
 
 
 def _canonical(steps: tuple[str, ...]) -> list[str]:
-    forms = {"bytes": _BYTES, "digits": r"\p{N}", "numbers": r"\p{N}+"}
-    return [forms.get(step, step) for step in steps]
+    return [_FORMS.get(step, step) for step in steps]
 
 
 def _plain(pattern: str) -> str:
