@@ -1,4 +1,4 @@
-"""Up to 10,000 lines to tokenize: many scripts, code, numbers, spaces, emoji, odd bytes of Unicode. Made by rule, no file."""
+"""Up to 10,000 lines to tokenize: many scripts, code, numbers, spaces, emoji, odd bytes. Made by rule, no file."""
 
 from __future__ import annotations
 
