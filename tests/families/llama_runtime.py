@@ -138,6 +138,14 @@ class Runtime:
         assert code == 0, "".join(_MESSAGES[-6:])
 
 
+def like_ggml(model: Any) -> None:
+    """Round what GELU takes and gives to float16, as llama.cpp does, which looks it up in a table of 65,536 values."""
+    for module in model.modules():
+        if "gelu" in type(module).__name__.lower():
+            module.register_forward_pre_hook(lambda _, values: (values[0].half().float(),))
+            module.register_forward_hook(lambda _, __, made: made.half().float())
+
+
 def _first_flag(parameters: _Parameters) -> int:
     """Offset of `vocab_only`: the booleans follow seven pointers and five integers, `use_extra_bufts` is set."""
     raw = bytes(parameters.raw)

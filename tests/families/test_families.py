@@ -16,7 +16,7 @@ from modelglot.api.reading import read_model
 pytest.importorskip("transformers")
 pytest.importorskip("tokenizers")
 import tiny
-from llama_runtime import Runtime
+from llama_runtime import Runtime, like_ggml
 
 RECORDS = Path(__file__).parent / "reference"
 TEXT = "The cats and the dogs, 12345 of them! In <tool> the end; naïve 🦙."
@@ -36,14 +36,29 @@ LOST: dict[str, dict[str, Any]] = {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "sliding_window": None, "attention_bias": False,
         "mlp_bias": False, "pretraining_tp": 1,
     },
+    "falcon": {"num_kv_heads": 1},  # transformers says the number of heads, and ignores it: `multi_query` means one
 }  # fmt: skip
 
 # Keys that differ from the reference on purpose: case -> key -> why.
 DIFFERENT: dict[str, dict[str, str]] = {}
 
+# What the reference converter itself cannot convert.
+NO_REFERENCE = {
+    "falcon": "takes `num_kv_heads`, which transformers 5 fills in, for the number of K and V",
+    "stablelm-2": "loses the norms of heads and stops",
+}
+
+# Keys that the reference writes before all others, since it makes them while it makes tensors.
+MOVED = {"phi3-long": ("phi3.rope.scaling.attn_factor",)}
+
+# llama.cpp looks GELU up in a table of float16: one step of it is 5e-4 of the value, wherever a last bit differs.
+TOLERANCE = {"gemma2": 5e-3, "gemma3": 5e-3}
+
 
 def test_equals_the_reference_converter(case: Any, tmp_path: Path) -> None:
     name, folder, _ = case
+    if name in NO_REFERENCE:
+        pytest.skip(f"the reference {NO_REFERENCE[name]}")
     record = json.loads((RECORDS / f"{name}.json").read_text())
     modelglot.convert(folder, tmp_path / "out.gguf", settings={"gguf:pre": "gpt-2"})
     with modelglot.open(tmp_path / "out.gguf") as model:
@@ -56,7 +71,8 @@ def test_equals_the_reference_converter(case: Any, tmp_path: Path) -> None:
     expected = {k: v for k, v in record["metadata"].items() if k not in DIFFERENT.get(name, {})}
     found = {k: v for k, v in metadata.items() if k not in DIFFERENT.get(name, {})}
     assert found == expected
-    assert list(found) == list(expected)
+    moved = MOVED.get(name, ())
+    assert [k for k in found if k not in moved] == [k for k in expected if k not in moved]
 
 
 def _plain(entry: Any) -> Any:
@@ -70,15 +86,17 @@ def test_runs_in_llama_cpp_with_the_same_logits(case: Any, tmp_path: Path) -> No
     import torch
     from transformers import AutoTokenizer
 
-    _, folder, model = case
+    name, folder, model = case
     modelglot.convert(folder, tmp_path / "out.gguf", dtype=["f32"], settings={"gguf:pre": "gpt-2"})
     ids = AutoTokenizer.from_pretrained(folder).encode(TEXT)
     with Runtime(tmp_path / "out.gguf") as runtime:
         assert runtime.tokenize(TEXT) == ids
         found = runtime.logits(ids[:24])
+    like_ggml(model)
     with torch.no_grad():
         expected = model(torch.tensor([ids[:24]])).logits[0].numpy()
-    assert np.abs(found - expected).max() <= 1e-3
+    assert np.abs(found - expected).max() <= TOLERANCE.get(name, 1e-3)
+    assert np.median(np.abs(found - expected)) <= 1e-3
     assert np.abs(expected).max() > 0.1
 
 

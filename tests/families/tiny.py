@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+_DATA = Path(__file__).parent / "data"
 COMMON: dict[str, Any] = {
     "vocab_size": 320, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "max_position_embeddings": 128, "bos_token_id": 0, "eos_token_id": 2,
@@ -21,6 +22,18 @@ COMMON: dict[str, Any] = {
 }  # fmt: skip
 _LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
            "original_max_position_embeddings": 64, "rope_theta": 500000.0}  # fmt: skip
+
+_PIECES = {**COMMON, "vocab_size": 456, "bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0}  # for SentencePiece
+_MOE = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+_YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "rope_theta": 10000.0,
+         "beta_fast": 32.0, "beta_slow": 1.0}  # fmt: skip
+_LONG = {"rope_type": "longrope", "original_max_position_embeddings": 1024, "rope_theta": 10000.0,
+         "short_factor": [1.0 + n / 8 for n in range(8)], "long_factor": [1.5 + n for n in range(8)]}  # fmt: skip
+_GPT2 = {"vocab_size": 320, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 128, "n_ctx": 128,
+         "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 2}  # fmt: skip
+_MLA = {"q_lora_rank": None, "kv_lora_rank": 32, "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "v_head_dim": 16,
+        "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "n_shared_experts": 1,
+        "first_k_dense_replace": 1, "num_key_value_heads": 4}  # fmt: skip
 
 # case -> (class of transformers, configuration, tokenizer)
 CASES: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -32,6 +45,79 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     "mistral": ("MistralForCausalLM", {**COMMON, "sliding_window": 64}, "bpe"),
     "mixtral": ("MixtralForCausalLM", {**COMMON, "num_local_experts": 4, "num_experts_per_tok": 2}, "bpe"),
     "qwen2": ("Qwen2ForCausalLM", {**COMMON, "tie_word_embeddings": True}, "bpe"),
+    "qwen3": ("Qwen3ForCausalLM", {**COMMON, "head_dim": 32}, "bpe"),
+    "qwen3-yarn": ("Qwen3ForCausalLM", {**COMMON, "head_dim": 16, "rope_parameters": _YARN}, "bpe"),
+    "gemma2": (
+        "Gemma2ForCausalLM", {**_PIECES, "head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 16}, "gemma"
+    ),
+    "gemma3": (
+        "Gemma3ForCausalLM",
+        {**_PIECES, "num_hidden_layers": 7, "head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 16,
+         "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1000000.0},
+                             "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}},
+        "gemma",
+    ),
+    "phi3": ("Phi3ForCausalLM", {**_PIECES, "sliding_window": 64, "original_max_position_embeddings": 128}, "phi3"),
+    "phi3-long": (
+        "Phi3ForCausalLM",
+        {**_PIECES, "max_position_embeddings": 4096, "original_max_position_embeddings": 1024,
+         "rope_parameters": _LONG},
+        "phi3",
+    ),
+    "phi4": ("Phi3ForCausalLM", {**COMMON, "original_max_position_embeddings": 128}, "gpt2"),
+    "qwen2moe": (
+        "Qwen2MoeForCausalLM", {**COMMON, **_MOE, "shared_expert_intermediate_size": 48, "sliding_window": None}, "bpe"
+    ),
+    "qwen3moe": ("Qwen3MoeForCausalLM", {**COMMON, **_MOE, "head_dim": 32, "norm_topk_prob": True}, "bpe"),
+    "gpt2": ("GPT2LMHeadModel", _GPT2, "bpe"),
+    "olmo2": ("Olmo2ForCausalLM", COMMON, "bpe"),
+    "granite": (
+        "GraniteForCausalLM",
+        {**COMMON, "attention_multiplier": 0.25, "embedding_multiplier": 12.0, "residual_multiplier": 0.22,
+         "logits_scaling": 8.0, "tie_word_embeddings": True},
+        "bpe",
+    ),
+    "cohere": ("CohereForCausalLM", {**COMMON, "logit_scale": 0.0625}, "bpe"),
+    "cohere2": (
+        "Cohere2ForCausalLM",
+        {**COMMON, "num_hidden_layers": 4, "head_dim": 16, "logit_scale": 0.25, "sliding_window": 16,
+         "rotary_pct": 1.0},
+        "bpe",
+    ),
+    "starcoder2": (
+        "Starcoder2ForCausalLM",
+        {**COMMON, "intermediate_size": 256, "use_bias": True, "sliding_window": None, "tie_word_embeddings": True},
+        "bpe",
+    ),
+    "stablelm": (
+        "StableLmForCausalLM", {**COMMON, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
+                                "partial_rotary_factor": 0.25}, "use_qkv_bias": True}, "bpe"
+    ),
+    "stablelm-2": (
+        "StableLmForCausalLM", {**COMMON, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
+                                "partial_rotary_factor": 0.5}, "use_parallel_residual": True, "qk_layernorm": True},
+        "bpe",
+    ),
+    "falcon": (
+        "FalconForCausalLM",
+        {"vocab_size": 320, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "multi_query": True,
+         "parallel_attn": True, "bias": False, "alibi": False, "new_decoder_architecture": False,
+         "max_position_embeddings": 2048, "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 2},
+        "bpe",
+    ),
+    "falcon-40b": (
+        "FalconForCausalLM",
+        {"vocab_size": 320, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_kv_heads": 2,
+         "new_decoder_architecture": True, "bias": False, "alibi": False, "max_position_embeddings": 2048,
+         "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 2},
+        "bpe",
+    ),
+    "bloom": (
+        "BloomForCausalLM",
+        {"vocab_size": 320, "hidden_size": 64, "n_layer": 2, "n_head": 4, "seq_length": 128, "bos_token_id": 0,
+         "eos_token_id": 2, "pad_token_id": 2},
+        "bpe",
+    ),
 }  # fmt: skip
 
 
@@ -77,11 +163,13 @@ _MERGES = ("Ġ t", "h e", "Ġt he", "i n", "Ġ a", "e r", "o n", "r e", "Ġ s", 
 _SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
 
-def _bpe(folder: Path) -> None:
+def _bpe(folder: Path, kind: str = "PreTrainedTokenizerFast", more: tuple[str, ...] = ()) -> None:
     """Byte-level BPE of the GPT-2 kind, with special tokens in front and one that is only added behind."""
     tokens = [*_SPECIAL, *byte_letters(), *(m.replace(" ", "") for m in _MERGES)]
     vocab = {text: number for number, text in enumerate(dict.fromkeys(tokens))}
-    added = [_added(n, text, True) for n, text in enumerate(_SPECIAL)] + [_added(len(vocab), "<tool>", False)]
+    added = [_added(n, text, True) for n, text in enumerate(_SPECIAL)] + [
+        _added(len(vocab) + n, text, text != "<tool>") for n, text in enumerate(("<tool>", *more))
+    ]
     plain = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     model = {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
              "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "vocab": vocab,
@@ -90,7 +178,7 @@ def _bpe(folder: Path) -> None:
              "pre_tokenizer": plain, "post_processor": None, "decoder": plain, "model": model}  # fmt: skip
     _write(folder / "tokenizer.json", whole)
     _write(folder / "tokenizer_config.json", {
-        "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|endoftext|>", "eos_token": "<|im_end|>",
+        "tokenizer_class": kind, "bos_token": "<|endoftext|>", "eos_token": "<|im_end|>",
         "pad_token": "<|im_end|>",
         "chat_template": "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}",
     })  # fmt: skip
@@ -105,4 +193,84 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1), "utf-8")
 
 
-TOKENIZERS = {"bpe": _bpe}
+def _pieces(folder: Path, prefix: bool) -> None:
+    """SentencePiece's BPE with byte fallback: Gemma's way without, Llama's with a space before the text.
+
+    tokenizer.json is what transformers makes of data/bpe.model, with the text's beginning added.
+    """
+    made = json.loads((_DATA / "bpe.json").read_text("utf-8"))
+    replace = {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}
+    normalizer = {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "\u2581"}, replace]}
+    bos = {"SpecialToken": {"id": "<s>", "type_id": 0}}
+    a, b = ({"Sequence": {"id": name, "type_id": number}} for name, number in (("A", 0), ("B", 1)))
+    template = {"type": "TemplateProcessing", "single": [bos, a], "pair": [bos, a, bos, b],
+                "special_tokens": {"<s>": {"id": "<s>", "ids": [2], "tokens": ["<s>"]}}}  # fmt: skip
+    made |= {"normalizer": normalizer if prefix else replace, "post_processor": template}
+    made |= {"pre_tokenizer": None} if prefix else {}
+    _write_pieces(folder, "tokenizer.model", "bpe.model", made, {
+        "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>",
+        "unk_token": "<unk>", "add_bos_token": True, "add_eos_token": False,
+    })  # fmt: skip
+
+
+def _unigram(folder: Path) -> None:
+    made = json.loads((_DATA / "unigram.json").read_text("utf-8"))
+    end = {"SpecialToken": {"id": "</s>", "type_id": 0}}
+    a, b = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
+    made["post_processor"] = {
+        "type": "TemplateProcessing", "single": [a, end], "pair": [a, end, b, end],
+        "special_tokens": {"</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}},
+    }  # fmt: skip
+    _write_pieces(folder, "spiece.model", "unigram.model", made, {
+        "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>",
+    })  # fmt: skip
+
+
+def _write_pieces(folder: Path, name: str, source: str, made: dict[str, Any], settings: dict[str, Any]) -> None:
+    (folder / name).write_bytes((_DATA / source).read_bytes())
+    head = {"version": "1.0", "truncation": None, "padding": None, "normalizer": None}
+    _write(folder / "tokenizer.json", head | made)
+    settings["added_tokens_decoder"] = {
+        str(t["id"]): {k: v for k, v in t.items() if k != "id"} for t in made["added_tokens"]
+    }
+    _write(folder / "tokenizer_config.json", settings)
+
+
+def _wordpiece(folder: Path) -> None:
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    words = ["the", "cat", "dog", "##s", "and", "in", "end", "##ing", "of", "them", ",", ".", "!", "<", ">", ";"]
+    tokens = [*special, *letters, *(f"##{c}" for c in letters), *words]
+    vocab = {text: number for number, text in enumerate(tokens)}
+    first, last = ({"SpecialToken": {"id": text, "type_id": 0}} for text in ("[CLS]", "[SEP]"))
+    a, b = ({"Sequence": {"id": name, "type_id": number}} for name, number in (("A", 0), ("B", 1)))
+    end = {"SpecialToken": {"id": "[SEP]", "type_id": 1}}
+    _write(folder / "tokenizer.json", {
+        "version": "1.0", "truncation": None, "padding": None,
+        "added_tokens": [_added(n, text, True) for n, text in enumerate(special)],
+        "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
+                       "strip_accents": None, "lowercase": True},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing", "single": [first, a, last], "pair": [first, a, last, b, end],
+            "special_tokens": {t: {"id": t, "ids": [vocab[t]], "tokens": [t]} for t in ("[CLS]", "[SEP]")},
+        },
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                  "max_input_chars_per_word": 100, "vocab": vocab},
+    })  # fmt: skip
+    _write(folder / "tokenizer_config.json", {
+        "tokenizer_class": "BertTokenizer", "do_lower_case": True, "unk_token": "[UNK]", "sep_token": "[SEP]",
+        "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]",
+    })  # fmt: skip
+
+
+TOKENIZERS = {
+    "bpe": _bpe,
+    "gpt2": lambda folder: _bpe(folder, "GPT2Tokenizer"),
+    "glm": lambda folder: _bpe(folder, more=("<|user|>",)),
+    "gemma": lambda folder: _pieces(folder, False),
+    "phi3": lambda folder: _pieces(folder, True),
+    "t5": _unigram,
+    "wordpiece": _wordpiece,
+}

@@ -32,6 +32,7 @@ VOCAB = Key("vocab_size", "u32", ("vocab_size",))
 ROPE_DIMENSIONS = Key(
     "rope.dimension_count", "u32", (), lambda c: c.first("head_dim") or c["hidden_size"] // c["num_attention_heads"]
 )
+EXPERT_WIDTH = Key("expert_feed_forward_length", "u32", ("moe_intermediate_size",))
 WINDOW = Key("attention.sliding_window", "u32", ("sliding_window",))
 
 # In the order in which llama.cpp's converter writes them.

@@ -51,10 +51,10 @@ def _finish(made: dict[str, Any], model: Model) -> None:
     made["mlp_bias"] = "blk.0.ffn_up.bias" in model.tensors
 
 
-def _losses(config: Config) -> Iterable[Loss]:
+def losses(config: Config) -> Iterable[Loss]:
     window = config.get("sliding_window")
     if window and window < config.get("max_position_embeddings", 0):
-        text = f"`sliding_window` {window:,}: GGUF's llama has no key for it, and llama.cpp attends to the whole text"
+        text = f"`sliding_window` {window:,}: GGUF has no key for it here, and llama.cpp attends to the whole text"
         yield Loss("sliding-window", text, stops=False)
 
 
@@ -88,5 +88,5 @@ FAMILY = Family(
     derived=("rope_freqs.weight",),
     finish=_finish,
     entries=_entries,
-    losses=_losses,
+    losses=losses,
 )

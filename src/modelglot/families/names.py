@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from modelglot.core.errors import DamagedFileError, InvalidFileError, printable
-from modelglot.core.tensor import Tensor
+from modelglot.core.tensor import EMPTY, Tensor
 from modelglot.families.family import Config, Rule
 
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
@@ -31,10 +31,10 @@ class Names:
 
     def __init__(self, rules: Iterable[Rule], side: Literal["hf", "gguf"]) -> None:
         self.side = side
-        self._places: dict[str, tuple[Rule, int]] = {}
+        self._places: dict[str, list[tuple[Rule, int]]] = {}
         for rule in rules:
             for place, template in enumerate(getattr(rule, side)):
-                self._places.setdefault(_HOLE.sub("{}", template), (rule, place))
+                self._places.setdefault(_HOLE.sub("{}", template), []).append((rule, place))
 
     def knows(self, name: str) -> bool:
         return self._find(name) is not None
@@ -47,8 +47,9 @@ class Names:
         """
         groups: dict[tuple[Rule, str, str], _Group] = {}
         unknown = []
-        for tensor in tensors:
-            found = self._find(tensor.name)
+        every = {tensor.name: tensor for tensor in tensors}
+        for tensor in every.values():
+            found = self._find(tensor.name, every)
             if found is None:
                 unknown.append(tensor.name)
                 continue
@@ -63,19 +64,29 @@ class Names:
                 made[tensor.name] = tensor
         return made, unknown
 
-    def _find(self, name: str) -> tuple[Rule, int, str, str, int] | None:
+    def _find(self, name: str, every: Mapping[str, Tensor] = EMPTY) -> tuple[Rule, int, str, str, int] | None:
+        """Where several rules have the name: the first whose other names are there too, and that wants such tensors."""
+        found = []
         for suffix in ("", *_SUFFIXES):
-            if not name.endswith(suffix):
-                continue
-            stem = name[: len(name) - len(suffix)]
-            numbers = _NUMBER.findall(stem)
-            known = self._places.get(_NUMBER.sub("{}", stem)) or self._places.get(stem)
-            if known is not None:
-                rule, place = known
-                holes = _HOLE.findall(getattr(rule, self.side)[place])
-                values = dict(zip(holes, numbers, strict=False))
-                return rule, place, suffix, values.get("{i}", ""), int(values.get("{e}", 0))
-        return None
+            if name.endswith(suffix):
+                stem = name[: len(name) - len(suffix)]
+                numbers = _NUMBER.findall(stem)
+                known = self._places.get(_NUMBER.sub("{}", stem)) or self._places.get(stem) or []
+                found += [self._matched(rule, place, suffix, numbers) for rule, place in known]
+        if len(found) < 2:
+            return found[0] if found else None
+        return next((f for f in found if self._fits(f, every.get(name), every)), found[0])
+
+    def _matched(self, rule: Rule, place: int, suffix: str, numbers: list[str]) -> tuple[Rule, int, str, str, int]:
+        holes = _HOLE.findall(getattr(rule, self.side)[place])
+        values = dict(zip(holes, numbers, strict=False))
+        return rule, place, suffix, values.get("{i}", ""), int(values.get("{e}", 0))
+
+    def _fits(self, found: tuple[Rule, int, str, str, int], tensor: Tensor | None, every: Mapping[str, Tensor]) -> bool:
+        rule, _, suffix, layer, _ = found
+        group = _Group(rule, suffix, layer)
+        wanted = self.side == "hf" or tensor is None or rule.only is None or rule.only(tensor)
+        return wanted and all(_filled(template, group, 0) in every for template in getattr(rule, self.side))
 
     def _made(self, group: _Group, config: Config) -> list[Tensor]:
         rule, there = group.rule, self.side == "hf"

@@ -16,6 +16,21 @@ MODULES = (
     "mixtral",
     "llama",
     "qwen2",
+    "qwen3",
+    "gemma2",
+    "gemma3",
+    "phi3",
+    "qwen2moe",
+    "qwen3moe",
+    "gpt2",
+    "olmo2",
+    "granite",
+    "cohere",
+    "cohere2",
+    "starcoder2",
+    "stablelm",
+    "falcon",
+    "bloom",
 )
 
 

@@ -68,11 +68,13 @@ def to_gguf(model: Model, folder: Folder, *, dtype: str | None = None, settings:
 
 
 def _prefixed(model: Model, family: Family) -> Iterable[Tensor]:
-    """Models saved without their head have names without the leading ``model.``."""
-    known = Names(family.rules, "hf")
-    if any(known.knows(n) for n in model.tensors) or not any(known.knows(f"model.{n}") for n in model.tensors):
+    """Models saved without their head have names without the leading ``model.``, those with one may have it more."""
+    known, prefix = Names(family.rules, "hf"), family.prefix
+    if any(known.knows(n) for n in model.tensors):
         return model.tensors.values()
-    return [replace(t, name=f"model.{t.name}") for t in model.tensors.values()]
+    if any(known.knows(f"{prefix}{n}") for n in model.tensors):
+        return [replace(t, name=f"{prefix}{t.name}") for t in model.tensors.values()]
+    return [replace(t, name=t.name.removeprefix(prefix)) for t in model.tensors.values()]
 
 
 def _untied(tensors: dict[str, Tensor], config: Config) -> dict[str, Tensor]:

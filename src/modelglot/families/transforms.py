@@ -214,6 +214,102 @@ class Regroup:
         return [_swapped(t, size(self.inner, config), size(self.outer, config)) for t in tensors]
 
 
+@dataclass(frozen=True)
+class GroupedQKV:
+    """Rows as (``groups``, some heads of Q with one of K and one of V) and as all of Q, all of K, all of V."""
+
+    groups: Size
+    heads: Size
+
+    def there(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        (whole,) = tensors
+        groups, each, length = self._counts(whole, config)
+        step = (each + 2) * length
+        q = rows(whole, [(groups, step), (each * length, 1)])
+        k, v = (rows(whole, [(groups, step), (length, 1)], (each + n) * length) for n in (0, 1))
+        return [joined([q, k, v], whole.shape)]
+
+    def back(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        (whole,) = tensors
+        groups, each, length = self._counts(whole, config)
+        k, v = groups * each * length, groups * (each + 1) * length
+        pieces = []
+        for n in range(groups):
+            pieces += [
+                part(whole, n * each * length, (n + 1) * each * length),
+                part(whole, k + n * length, k + (n + 1) * length),
+                part(whole, v + n * length, v + (n + 1) * length),
+            ]
+        return [joined(pieces, whole.shape)]
+
+    def _counts(self, whole: Tensor, config: Config) -> tuple[int, int, int]:
+        """Groups, heads of Q in each, rows of a head."""
+        groups, heads = size(self.groups, config), size(self.heads, config)
+        if groups < 1 or heads % groups or whole.shape[0] % (heads + 2 * groups):
+            text = f"{whole.shape[0]:,} rows are not Q of {heads:,} heads with K and V of {groups:,}"
+            raise InvalidFileError(text, tensor=whole.name)
+        return groups, heads // groups, whole.shape[0] // (heads + 2 * groups)
+
+
+@dataclass(frozen=True)
+class Alternate:
+    """Every other row of axis 1 in Hugging Face, two tensors in GGUF; ``columns``: the axes 1 and 2 are exchanged too.
+
+    Quantized blocks are moved in whole rows. With ``columns`` they are decoded.
+    """
+
+    columns: bool = False
+
+    def there(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        (whole,) = tensors
+        if self.columns:
+            experts, width, height = whole.shape
+            view = [(experts, width * height), (height // 2, 2), (width, height)]
+            return [arrange(whole, (experts, height // 2, width), view, first) for first in (0, 1)]
+        experts, height, *rest = whole.shape
+        view = [(experts, height), (height // 2, 2)]
+        return [arrange(whole, (experts, height // 2, *rest), view, first) for first in (0, 1)]
+
+    def back(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        if self.columns:
+            tensors = [dequantize(t, "f32") if isinstance(t.encoding, Blocks) else t for t in tensors]
+        experts, half, *rest = tensors[0].shape
+        both = joined([reshaped(t, (1, *t.shape)) for t in tensors], (2, experts, half, *rest))
+        if self.columns:
+            (width,) = rest
+            view = [(experts, half * width), (width, 1), (half, width), (2, experts * half * width)]
+            return [arrange(both, (experts, width, 2 * half), view)]
+        view = [(experts, half), (half, 1), (2, experts * half)]
+        return [arrange(both, (experts, 2 * half, *rest), view)]
+
+
+@dataclass(frozen=True)
+class KeyValue:
+    """deepseek's up-projection of both K (without its rotary part) and V, a head at a time; K is transposed in GGUF."""
+
+    heads: Size
+    key: Size
+    value: Size
+
+    def there(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        (whole,) = tensors
+        heads, key, value = (size(s, config) for s in (self.heads, self.key, self.value))
+        if len(whole.shape) != 2 or whole.shape[0] != heads * (key + value):
+            raise InvalidFileError(
+                f"{list(whole.shape)} is not {heads:,} x ({key:,} + {value:,}) rows", tensor=whole.name
+            )
+        cut = Cut((lambda _: key,), axis=1)
+        k, v = cut.there([reshaped(whole, (heads, key + value, whole.shape[1]))], config)
+        return [*Transpose().there([k], config), v]
+
+    def back(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
+        k, v = Transpose().there(tensors[:1], config)[0], tensors[1]
+        if isinstance(v.encoding, Blocks):
+            v = dequantize(v, "f32")
+        (both,) = Cut((lambda _: k.shape[1],), axis=1).back([k, v], config)
+        return [reshaped(both, (both.shape[0] * both.shape[1], both.shape[2]))]
+
+
 def _swapped(tensor: Tensor, a: int, b: int) -> Tensor:
     count = tensor.shape[0]
     if a < 1 or b < 1 or count % (a * b):
