@@ -25,6 +25,8 @@ from modelglot.engine.pool import Pool, SourcePool
 from modelglot.formats import registry
 from modelglot.passes.cast import cast, parse_rounding, parse_rules
 from modelglot.passes.component import choose
+from modelglot.passes.quantize import quantize as quantize_pass
+from modelglot.passes.recipes.choose import Choices, recipe_name
 from modelglot.passes.select import rename, select
 from modelglot.passes.text_metadata import to_text, with_framework, wrap_blocks
 
@@ -94,6 +96,7 @@ def make_plan(
     rename_rules: Iterable[tuple[str, str]] = (),
     component: str | None = None,
     plain: bool = False,
+    quantize: str | None = None,
     max_shard_size: int | str | None = None,
     settings: dict[str, str] | None = None,
     allow_loss: Iterable[str] = (),
@@ -101,7 +104,8 @@ def make_plan(
 ) -> tuple[Plan, Target]:
     """What `convert` with these arguments would do. Nothing is written.
 
-    Language models are translated between Hugging Face folders and GGUF, unless ``plain``.
+    Language models are translated between Hugging Face folders and GGUF, unless ``plain``. ``quantize`` names one of
+    llama.cpp's recipes; `make_quantize_plan` has all options of it.
     """
     model = read_model(os.fspath(source), format=format, limits=limits)
     into = None if plain else _translation(model, os.fspath(source), os.fspath(target), to, limits)
@@ -134,6 +138,9 @@ def make_plan(
         model = cast(model, casts, seed)
         route.append("cast to " + ", ".join(n if g == "*" else f"{n} ({g})" for g, n in casts))
         route[-1] += "" if rounding == "nearest" else f", rounding {rounding}"
+    if quantize is not None:
+        model = quantize_pass(decoded(model), Choices(recipe_name(quantize)))
+        route.append(f"quantize to {recipe_name(quantize)}")
     made = plan_model(model, place, allow_loss, route, extra)
     return made, place
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from modelglot.api.converting import Target, finish, plan_model, resolve_target, to_bytes
 from modelglot.api.importance import load_imatrix
+from modelglot.api.language import from_folder, is_folder_of_transformers
 from modelglot.api.methods import decoded
 from modelglot.api.reading import PathLike, read_model
 from modelglot.core.encoding import BLOCKS
@@ -47,6 +48,9 @@ def make_quantize_plan(
     model = read_model(os.fspath(source), format=format, limits=limits)
     place = resolve_target(os.fspath(target), to, "gguf", to_bytes(max_shard_size))
     model, extra, said = choose(model, component)
+    translated = place.format.info.name == "gguf" and is_folder_of_transformers(model, os.fspath(source), limits)
+    if translated:
+        model, _ = from_folder(model, os.fspath(source), [], {}, limits)
     if keep_split:
         place = replace(place, options=replace(place.options, groups=_as_stored(model)))
     weights = load_imatrix(imatrix) if imatrix is not None else None
@@ -61,6 +65,7 @@ def make_quantize_plan(
         imatrix=weights is not None,
     )
     route = [f"read {model.format}", *([said] if said else [])]
+    route += [f"translate {model.dialect} to llama.cpp's names and values"] if translated else []
     model = quantize_pass(decoded(model), choices, imatrix=weights, requantize=requantize, stored_order=keep_split)
     with_weights = f" with {len(weights):,} importance vectors" if weights else ""
     route.append(f"quantize to {recipe}{with_weights}")

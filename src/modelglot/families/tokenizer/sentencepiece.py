@@ -132,7 +132,7 @@ def _normalizers(whole: dict[str, Any]) -> tuple[bytes, bool, bool]:
     squeeze = any(s.get("type") == "Replace" and "{2,}" in str(s.get("pattern")) for s in steps)
     cut = whole.get("pre_tokenizer") or {}
     parts = cut.get("pretokenizers") or [cut]
-    space = next((p for p in parts if p.get("type") == "Metaspace"), {})
+    space: dict[str, Any] = next((p for p in parts if p.get("type") == "Metaspace"), {})
     scheme = space.get("prepend_scheme") or space.get("add_prefix_space", True)
     return b64decode(table) if table else b"", scheme not in (False, "never"), squeeze
 
