@@ -124,6 +124,12 @@ class Runtime:
             rows.append(np.ctypeslib.as_array(ctypes.cast(found, ctypes.POINTER(ctypes.c_float)), (size,)).copy())
         return np.stack(rows)
 
+    def encode(self, ids: list[int]) -> None:
+        """What the decoder of a model with two halves will look at."""
+        tokens = (ctypes.c_int32 * len(ids))(*ids)
+        code = self.lib.llama_encode(self.context, self.lib.llama_batch_get_one(tokens, len(ids)))
+        assert code == 0, "".join(_MESSAGES[-6:])
+
     def embedding(self, ids: list[int]) -> Array:
         """float32 of the whole text, pooled as the file says."""
         self._decode(ids)

@@ -40,7 +40,21 @@ LOST: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 # Keys that differ from the reference on purpose: case -> key -> why.
-DIFFERENT: dict[str, dict[str, str]] = {}
+DIFFERENT: dict[str, dict[str, str]] = {
+    "glm": {
+        "chatglm.context_length": "the reference says `hidden_size` where config.json has no `seq_length`",
+        "chatglm.attention.layer_norm_rms_epsilon": "the reference does not read `rms_norm_eps`",
+    },
+}
+
+# An exponential: ours is the nearest float32, PyTorch's now and then the next one.
+OTHER_BYTES = {"mamba": ("blk.0.ssm_a", "blk.1.ssm_a")}
+
+# llama.cpp does not scale what leaves the decoder of the first t5 models, which GGUF has no key for.
+SCALE = {"t5": 64**-0.5}
+
+# Tensors that llama.cpp does not want.
+GONE = {"bert": {"pooler.dense.weight", "pooler.dense.bias"}}
 
 # What the reference converter itself cannot convert.
 NO_REFERENCE = {
@@ -52,7 +66,7 @@ NO_REFERENCE = {
 MOVED = {"phi3-long": ("phi3.rope.scaling.attn_factor",)}
 
 # llama.cpp looks GELU up in a table of float16: one step of it is 5e-4 of the value, wherever a last bit differs.
-TOLERANCE = {"gemma2": 5e-3, "gemma3": 5e-3}
+TOLERANCE = {"gemma2": 5e-3, "gemma3": 5e-3, "t5-gated": 1e-2}
 
 
 def test_equals_the_reference_converter(case: Any, tmp_path: Path) -> None:
@@ -67,7 +81,9 @@ def test_equals_the_reference_converter(case: Any, tmp_path: Path) -> None:
             for n, t in read_model(str(tmp_path / "out.gguf")).tensors.items()
         }
         metadata = {k: _plain(e) for k, e in model.metadata.entries()}
-    assert tensors == record["tensors"]
+    other = OTHER_BYTES.get(name, ())
+    assert {n: t[:2] for n, t in tensors.items()} == {n: t[:2] for n, t in record["tensors"].items()}
+    assert {n for n, t in tensors.items() if t != record["tensors"][n]} <= set(other)
     expected = {k: v for k, v in record["metadata"].items() if k not in DIFFERENT.get(name, {})}
     found = {k: v for k, v in metadata.items() if k not in DIFFERENT.get(name, {})}
     assert found == expected
@@ -89,31 +105,40 @@ def test_runs_in_llama_cpp_with_the_same_logits(case: Any, tmp_path: Path) -> No
     name, folder, model = case
     modelglot.convert(folder, tmp_path / "out.gguf", dtype=["f32"], settings={"gguf:pre": "gpt-2"})
     ids = AutoTokenizer.from_pretrained(folder).encode(TEXT)
-    with Runtime(tmp_path / "out.gguf") as runtime:
-        assert runtime.tokenize(TEXT) == ids
-        found = runtime.logits(ids[:24])
     like_ggml(model)
-    with torch.no_grad():
-        expected = model(torch.tensor([ids[:24]])).logits[0].numpy()
+    start = getattr(model.config, "decoder_start_token_id", None)
+    with Runtime(tmp_path / "out.gguf", embeddings=name == "bert") as runtime, torch.no_grad():
+        assert runtime.tokenize(TEXT) == ids
+        if name == "bert":
+            found, expected = runtime.embedding(ids), model(torch.tensor([ids])).last_hidden_state[0].mean(0).numpy()
+        elif start is not None:
+            heard, said = torch.tensor([ids]), [start, *ids[:7]]
+            runtime.encode(ids)
+            found = runtime.logits(said) * SCALE.get(name, 1.0)
+            expected = model(input_ids=heard, decoder_input_ids=torch.tensor([said])).logits[0].numpy()
+        else:
+            found, expected = runtime.logits(ids[:24]), model(torch.tensor([ids[:24]])).logits[0].numpy()
     assert np.abs(found - expected).max() <= TOLERANCE.get(name, 1e-3)
     assert np.median(np.abs(found - expected)) <= 1e-3
     assert np.abs(expected).max() > 0.1
 
 
 def test_comes_back_bit_for_bit(case: Any, tmp_path: Path) -> None:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    import transformers
+    from transformers import AutoConfig, AutoTokenizer
 
     name, folder, model = case
     modelglot.convert(folder, tmp_path / "out.gguf", settings={"gguf:pre": "gpt-2"})
     modelglot.convert(tmp_path / "out.gguf", f"{tmp_path}/back/")
-    assert modelglot.diff(folder, tmp_path / "back").same
+    found = modelglot.diff(folder, tmp_path / "back")
+    assert found.same or (set(found.only_left), found.only_right, found.changed) == (GONE.get(name), (), ())
     before, after = AutoConfig.from_pretrained(folder), AutoConfig.from_pretrained(tmp_path / "back")
     ignored = {"_name_or_path", "transformers_version", "initializer_range", "use_cache"}
     one, two = ({k: v for k, v in c.to_dict().items() if k not in ignored} for c in (before, after))
     lost = LOST.get(name, {})
     assert {k: two.get(k) for k in lost} == lost
     assert {k: v for k, v in two.items() if k not in lost} == {k: v for k, v in one.items() if k not in lost}
-    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "back")
+    loaded = getattr(transformers, after.architectures[0]).from_pretrained(tmp_path / "back")
     assert type(loaded) is type(model) or lost
     ids = AutoTokenizer.from_pretrained(folder).encode(TEXT)
     assert AutoTokenizer.from_pretrained(tmp_path / "back").encode(TEXT) == ids

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -118,6 +117,42 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
          "eos_token_id": 2, "pad_token_id": 2},
         "bpe",
     ),
+    "bert": (
+        "BertModel",
+        {"vocab_size": 96, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+         "num_attention_heads": 4, "max_position_embeddings": 128, "pad_token_id": 0},
+        "wordpiece",
+    ),
+    "deepseek2-lite": ("DeepseekV2ForCausalLM", {**COMMON, **_MLA, "num_hidden_layers": 27}, "bpe"),
+    "deepseek3": (
+        "DeepseekV3ForCausalLM",
+        {**COMMON, **_MLA, "q_lora_rank": 24, "n_group": 2, "topk_group": 1, "n_routed_experts": 8,
+         "routed_scaling_factor": 2.5, "norm_topk_prob": True, "scoring_func": "sigmoid",
+         "rope_parameters": {**_YARN, "mscale": 1.0, "mscale_all_dim": 1.0}},
+        "bpe",
+    ),
+    "mamba": (
+        "MambaForCausalLM",
+        {"vocab_size": 320, "hidden_size": 64, "state_size": 16, "num_hidden_layers": 2, "bos_token_id": 0,
+         "eos_token_id": 2, "pad_token_id": 2},
+        "bpe",
+    ),
+    "t5": (
+        "T5ForConditionalGeneration",
+        {"vocab_size": 328, "d_model": 64, "d_kv": 16, "d_ff": 96, "num_layers": 2, "num_heads": 4,
+         "relative_attention_num_buckets": 8, "n_positions": 128, "decoder_start_token_id": 0, "pad_token_id": 0,
+         "eos_token_id": 1, "tie_word_embeddings": True},
+        "t5",
+    ),
+    "t5-gated": (
+        "T5ForConditionalGeneration",
+        {"vocab_size": 328, "d_model": 64, "d_kv": 16, "d_ff": 96, "num_layers": 3, "num_decoder_layers": 2,
+         "num_heads": 4, "feed_forward_proj": "gated-gelu", "n_positions": 128, "decoder_start_token_id": 0,
+         "pad_token_id": 0, "eos_token_id": 1, "tie_word_embeddings": False},
+        "t5",
+    ),
+    "glm": ("GlmForCausalLM", {**COMMON, "head_dim": 16, "attention_bias": True, "partial_rotary_factor": 0.5}, "glm"),
+    "glm4": ("Glm4ForCausalLM", {**COMMON, "head_dim": 16, "partial_rotary_factor": 0.5}, "glm"),
 }  # fmt: skip
 
 
@@ -147,6 +182,12 @@ def build(case: str, folder: Path, dtype: str = "float32") -> Any:
         model.tie_weights()
     deepcopy(model).to(getattr(torch, dtype)).save_pretrained(folder)
     TOKENIZERS[tokenizer](folder)
+    if kind == "BertModel":
+        (folder / "1_Pooling").mkdir()
+        _write(
+            folder / "modules.json", [{"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+        )
+        _write(folder / "1_Pooling" / "config.json", {"pooling_mode_mean_tokens": True})
     return model
 
 
@@ -189,7 +230,7 @@ def _added(number: int, text: str, special: bool) -> dict[str, Any]:
             "normalized": False, "special": special}  # fmt: skip
 
 
-def _write(path: Path, value: Mapping[str, Any]) -> None:
+def _write(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1), "utf-8")
 
 

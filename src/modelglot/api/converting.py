@@ -127,7 +127,8 @@ def make_plan(
         route.append(f"renamed by {len(rules)} rule{'s' * (len(rules) > 1)}")
     casts, seed = parse_rules(dtype), parse_rounding(rounding)
     if into == "gguf":
-        model, casts = from_folder(model, os.fspath(source), casts, settings or {}, limits)
+        model, casts, lost = from_folder(model, os.fspath(source), casts, settings or {}, limits)
+        extra = [*extra, *lost]
     elif into == "folder":
         model = to_folder(model, casts)
     route += [f"translate {model.dialect} to {_DIALECTS[into]}"] if into else []

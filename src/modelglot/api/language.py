@@ -11,10 +11,11 @@ from modelglot.core.derive import as_dtype, as_floats
 from modelglot.core.encoding import Blocks
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
+from modelglot.core.notes import Loss
 from modelglot.core.tensor import Tensor
 from modelglot.engine.pool import SourcePool
 from modelglot.engine.stream import read
-from modelglot.families.to_gguf import to_gguf
+from modelglot.families.to_gguf import losses, to_gguf
 from modelglot.families.to_hugging_face import to_hugging_face
 from modelglot.families.tokenizer.folder import Folder
 from modelglot.passes.cast import Rule
@@ -38,15 +39,15 @@ def is_language_gguf(model: Model) -> bool:
 
 def from_folder(
     model: Model, source: str, rules: list[Rule], settings: dict[str, str], limits: Limits | None
-) -> tuple[Model, list[Rule]]:
-    """A Hugging Face folder as a GGUF model, and the casts that are left to do.
+) -> tuple[Model, list[Rule], list[Loss]]:
+    """A Hugging Face folder as a GGUF model, the casts that are left to do, and what GGUF has no place for.
 
     A bare dtype among ``rules`` is for the matrices: vectors stay in float32, as runtimes want them.
     """
     every = [dtype for glob, dtype in rules if glob == "*" and dtype in _FLOATS]
     folder = folder_of(model, source, limits or Limits())
     made = to_gguf(decoded(model), folder, dtype=every[0] if every else None, settings=settings)
-    return made, [rule for rule in rules if not every or rule != ("*", every[0])]
+    return made, [rule for rule in rules if not every or rule != ("*", every[0])], losses(model, folder)
 
 
 def to_folder(model: Model, rules: list[Rule]) -> Model:

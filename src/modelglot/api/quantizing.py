@@ -50,7 +50,8 @@ def make_quantize_plan(
     model, extra, said = choose(model, component)
     translated = place.format.info.name == "gguf" and is_folder_of_transformers(model, os.fspath(source), limits)
     if translated:
-        model, _ = from_folder(model, os.fspath(source), [], {}, limits)
+        model, _, lost = from_folder(model, os.fspath(source), [], {}, limits)
+        extra = [*extra, *lost]
     if keep_split:
         place = replace(place, options=replace(place.options, groups=_as_stored(model)))
     weights = load_imatrix(imatrix) if imatrix is not None else None

@@ -104,13 +104,14 @@ class Family:
     keys: tuple[Key, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)  # what transformers assumes where a key is absent
     fixed: Mapping[str, Any] = field(default_factory=dict)  # keys of config.json that the architecture implies
-    dropped: Mapping[str, str] = field(default_factory=dict)  # patterns of tensors that GGUF has no place for -> why
+    dropped: Callable[[str, Config], str | None] | None = None  # why GGUF has no place for the tensor of that name
     prefix: str = "model."  # what names of a model saved without its head lack
     ignore: tuple[str, ...] = ()  # patterns of tensors that only repeat what the configuration says
     extra: Callable[[Config], dict[str, list[float]]] | None = None  # GGUF-only tensors made from the configuration
     derived: tuple[str, ...] = ()  # their names
     finish: Callable[[dict[str, Any], Model], None] | None = None  # last touches to config.json on return
     sentencepiece: bool = True  # False where a tokenizer.model beside tokenizer.json is not the one in use
+    tokens: Mapping[str, str] = field(default_factory=dict)  # role -> token, where no file of the folder tells
     entries: Callable[[Config], dict[str, Any]] | None = None  # further metadata, after the tokenizer's
     losses: Callable[[Config], Iterable[Loss]] | None = None  # what GGUF has no key for
     like: Callable[[Mapping[str, Any]], bool] | None = None  # which of several families of one GGUF architecture

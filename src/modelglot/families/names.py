@@ -12,7 +12,7 @@ from modelglot.core.tensor import EMPTY, Tensor
 from modelglot.families.family import Config, Rule
 
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
-_HOLE = re.compile(r"\{[ie]\}")
+_SLOT = re.compile(r"\{[ie]\}|" + _NUMBER.pattern)
 _SUFFIXES = (".weight", ".bias")
 
 
@@ -34,7 +34,7 @@ class Names:
         self._places: dict[str, list[tuple[Rule, int]]] = {}
         for rule in rules:
             for place, template in enumerate(getattr(rule, side)):
-                self._places.setdefault(_HOLE.sub("{}", template), []).append((rule, place))
+                self._places.setdefault(_SLOT.sub("{}", template), []).append((rule, place))
 
     def knows(self, name: str) -> bool:
         return self._find(name) is not None
@@ -66,21 +66,27 @@ class Names:
 
     def _find(self, name: str, every: Mapping[str, Tensor] = EMPTY) -> tuple[Rule, int, str, str, int] | None:
         """Where several rules have the name: the first whose other names are there too, and that wants such tensors."""
-        found = []
+        found: list[tuple[Rule, int, str, str, int]] = []
         for suffix in ("", *_SUFFIXES):
             if name.endswith(suffix):
                 stem = name[: len(name) - len(suffix)]
                 numbers = _NUMBER.findall(stem)
-                known = self._places.get(_NUMBER.sub("{}", stem)) or self._places.get(stem) or []
-                found += [self._matched(rule, place, suffix, numbers) for rule, place in known]
+                known = self._places.get(_NUMBER.sub("{}", stem), [])
+                found += filter(None, (self._matched(rule, place, suffix, numbers) for rule, place in known))
         if len(found) < 2:
             return found[0] if found else None
         return next((f for f in found if self._fits(f, every.get(name), every)), found[0])
 
-    def _matched(self, rule: Rule, place: int, suffix: str, numbers: list[str]) -> tuple[Rule, int, str, str, int]:
-        holes = _HOLE.findall(getattr(rule, self.side)[place])
-        values = dict(zip(holes, numbers, strict=False))
-        return rule, place, suffix, values.get("{i}", ""), int(values.get("{e}", 0))
+    def _matched(
+        self, rule: Rule, place: int, suffix: str, numbers: list[str]
+    ) -> tuple[Rule, int, str, str, int] | None:
+        """None where a number that the template says itself is another one."""
+        values = {"{i}": "", "{e}": "0"}
+        for slot, number in zip(_SLOT.findall(getattr(rule, self.side)[place]), numbers, strict=True):
+            if slot not in values and slot != number:
+                return None
+            values[slot] = number
+        return rule, place, suffix, values["{i}"], int(values["{e}"])
 
     def _fits(self, found: tuple[Rule, int, str, str, int], tensor: Tensor | None, every: Mapping[str, Tensor]) -> bool:
         rule, _, suffix, layer, _ = found

@@ -23,6 +23,9 @@ MODULES = (
     "qwen2moe",
     "qwen3moe",
     "gpt2",
+    "bert",
+    "deepseek3",
+    "deepseek2",
     "olmo2",
     "granite",
     "cohere",
@@ -31,6 +34,10 @@ MODULES = (
     "stablelm",
     "falcon",
     "bloom",
+    "mamba",
+    "t5",
+    "glm",
+    "glm4",
 )
 
 

@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from modelglot.containers import strict_json
 from modelglot.core.derive import as_dtype
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import Plain
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.metadata import Entry, Metadata
 from modelglot.core.model import Model
-from modelglot.core.notes import Note
+from modelglot.core.notes import Loss, Note
 from modelglot.core.tensor import Inline, Tensor
 from modelglot.families import general, hyperparameters, registry
 from modelglot.families.family import Config, Family
@@ -37,8 +38,8 @@ def to_gguf(model: Model, folder: Folder, *, dtype: str | None = None, settings:
     holds them exactly. Raises UnsupportedError for an unknown family, InvalidFileError where files contradict.
     """
     family = registry.by_config(folder.config)
-    config = Config(folder.config, family.defaults)
-    sources = [t for t in _prefixed(model, family) if not any(fnmatchcase(t.name, p) for p in family.ignore)]
+    config = Config(folder.config | _pooling(folder), family.defaults)
+    sources = [t for t in _prefixed(model, family) if not _left(t.name, family, config)]
     tensors, unknown = Names(family.rules, "hf").convert(sources, config)
     if unknown:
         shown = ", ".join(printable(n, code=True) for n in unknown[:3]) + (" ..." if len(unknown) > 3 else "")
@@ -65,6 +66,45 @@ def to_gguf(model: Model, folder: Folder, *, dtype: str | None = None, settings:
     return replace(
         model, tensors=tensors, metadata=Metadata(entries), tree=None, sides=(), notes=notes, dialect=family.name
     )
+
+
+def losses(model: Model, folder: Folder) -> list[Loss]:
+    """What the folder has and GGUF, or llama.cpp, has no place for: reported, never in the way."""
+    family = registry.by_config(folder.config)
+    config = Config(folder.config, family.defaults)
+    by_reason: dict[str, list[str]] = {}
+    for tensor in _prefixed(model, family) if family.dropped else ():
+        why = family.dropped(tensor.name, config) if family.dropped else None
+        if why:
+            by_reason.setdefault(why, []).append(tensor.name)
+    found = list(family.losses(config)) if family.losses else []
+    for why, names in by_reason.items():
+        text = f"{len(names):,} tensors stay behind, such as {printable(names[0], code=True)}: {why}"
+        found.append(Loss("tensors", text, stops=False))
+    return found
+
+
+def _left(name: str, family: Family, config: Config) -> bool:
+    if any(fnmatchcase(name, pattern) for pattern in family.ignore):
+        return True
+    return family.dropped is not None and family.dropped(name, config) is not None
+
+
+_POOLING = ("mean", "cls", "lasttoken")
+
+
+def _pooling(folder: Folder) -> dict[str, str]:
+    """How sentence-transformers makes one vector of many, from the module it lists for that."""
+    raw = folder.read("modules.json")
+    modules = strict_json.loads(raw, what="modules.json") if raw is not None else []
+    for module in modules if isinstance(modules, list) else ():
+        if str(module.get("type", "")).endswith("Pooling"):
+            found = folder.json(f"{module.get('path')}/config.json")
+            for name in _POOLING:
+                short = f"pooling_mode_{name}" + ("" if name == "lasttoken" else "_token" + "s" * (name == "mean"))
+                if found.get(short) or found.get("pooling_mode") == name:
+                    return {"/pooling": name}
+    return {}
 
 
 def _prefixed(model: Model, family: Family) -> Iterable[Tensor]:

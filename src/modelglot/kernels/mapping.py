@@ -11,6 +11,7 @@ from modelglot.core.dtype import DTYPES
 from modelglot.core.errors import UnsupportedError
 from modelglot.kernels.arrays import as_array
 
+Array = np.ndarray[Any, Any]
 FUNCTIONS = ("add", "negexp", "lognegated")
 
 
@@ -29,8 +30,25 @@ def mapped(data: Any, params: Mapping[str, Any]) -> bytes | memoryview:
         if params["function"] == "add":
             made = values + values.dtype.type(params["by"])
         elif params["function"] == "negexp":
-            made = -np.exp(values.astype(np.float32))
+            made = -_exponential(values.astype(np.float32))
         else:
-            made = np.log(-values.astype(np.float32))
+            made = _logarithm(-values.astype(np.float32))
     result: bytes = made.astype("<f4").tobytes()
     return result
+
+
+def _exponential(values: Array) -> Array:
+    """The nearest float32, on every machine."""
+    found: Array = np.exp(values.astype(np.float64)).astype(np.float32)
+    return found
+
+
+def _logarithm(values: Array) -> Array:
+    """The roundest number whose exponential this is: what was bfloat16 or float16 before `negexp` is found again."""
+    exact = np.log(values.astype(np.float64))
+    made = exact.astype(np.float32)
+    raw = made.view(np.uint32)
+    short = ((raw + 0x7FFF + (raw >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)  # as bfloat16
+    for rounder in (made.astype(np.float16).astype(np.float32), short):
+        made = np.where(_exponential(rounder) == values, rounder, made)
+    return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.metadata import Entry
 from modelglot.families.family import Config, Family
-from modelglot.families.tokenizer import bpe, sentencepiece, wordpiece
+from modelglot.families.tokenizer import bpe, sentencepiece, specials, wordpiece
 from modelglot.families.tokenizer.folder import Folder
 
 
@@ -17,7 +17,17 @@ def entries(folder: Folder, family: Family, config: Config, settings: dict[str, 
     prefix = folder.settings.get("add_prefix_space")
     if family.arch == "llama" and isinstance(prefix, bool):
         made = {"tokenizer.ggml.add_space_prefix": Entry(prefix, "bool"), **made}
-    return made
+    return _with_roles(made, family)
+
+
+def _with_roles(made: dict[str, Entry], family: Family) -> dict[str, Entry]:
+    """The tokens that the family has for roles nobody named, after those that were."""
+    tokens = made[specials.PREFIX + "tokens"].value
+    keys = {specials.PREFIX + specials.IDS[role]: text for role, text in family.tokens.items()}
+    more = {k: Entry(tokens.index(text), "u32") for k, text in keys.items() if k not in made and text in tokens}
+    names = list(made)
+    last = max((n for n, k in enumerate(names) if k.endswith(("_token_id", ".merges", ".token_type"))), default=-1) + 1
+    return {k: made[k] for k in names[:last]} | more | {k: made[k] for k in names[last:]}
 
 
 def _entries(

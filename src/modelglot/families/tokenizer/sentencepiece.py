@@ -175,6 +175,7 @@ def _filled(folder: Folder, pieces: Pieces, vocab_size: int | None) -> tuple[lis
     scores = [*pieces.scores[:count], *[_PAD_SCORE] * short]
     types = [*pieces.types[:count], *[UNUSED] * short]
     for number, (text, kind) in added.items():
-        if number < count:
+        known = types[number] in (CONTROL, UNKNOWN) and tokens[number] == text if number < count else False
+        if number < count and not (known and pieces.kind == UNIGRAM):  # t5's converter leaves those as they are
             tokens[number], scores[number], types[number] = text, _ADDED_SCORE, kind
     return tokens, scores, types
