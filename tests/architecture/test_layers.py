@@ -22,7 +22,7 @@ ROWS = [
     ("cli", "web"),
     ("report",),
     ("api",),
-    ("features",),
+    ("features", "targets"),
     ("engine",),
     ("families", "passes", "formats"),
     ("kernels", "containers"),
