@@ -104,6 +104,9 @@ def test_runs_in_llama_cpp_with_the_same_logits(case: Any, tmp_path: Path) -> No
 
     name, folder, model = case
     modelglot.convert(folder, tmp_path / "out.gguf", dtype=["f32"], settings={"gguf:pre": "gpt-2"})
+    if name == "gpt-oss-mxfp4":  # llama.cpp rounds what such weights are multiplied with to 8 bits
+        (tmp_path / "out.gguf").rename(tmp_path / "blocks.gguf")
+        modelglot.convert(tmp_path / "blocks.gguf", tmp_path / "out.gguf", dtype=["f32"])
     ids = AutoTokenizer.from_pretrained(folder).encode(TEXT)
     like_ggml(model)
     start = getattr(model.config, "decoder_start_token_id", None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,18 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "qwen3moe": ("Qwen3MoeForCausalLM", {**COMMON, **_MOE, "head_dim": 32, "norm_topk_prob": True}, "bpe"),
     "gpt2": ("GPT2LMHeadModel", _GPT2, "bpe"),
+    "gpt-oss": (
+        "GptOssForCausalLM",
+        {**COMMON, "intermediate_size": 64, "num_local_experts": 4, "num_experts_per_tok": 2, "head_dim": 16,
+         "sliding_window": 16, "rope_parameters": {**_YARN, "beta_slow": 0.5094, "truncate": False}},
+        "bpe",
+    ),
+    "gpt-oss-mxfp4": (
+        "GptOssForCausalLM",
+        {**COMMON, "intermediate_size": 64, "num_local_experts": 4, "num_experts_per_tok": 2, "head_dim": 16,
+         "sliding_window": 16, "rope_parameters": {**_YARN, "beta_slow": 0.5094, "truncate": False}},
+        "bpe",
+    ),
     "olmo2": ("Olmo2ForCausalLM", COMMON, "bpe"),
     "granite": (
         "GraniteForCausalLM",
@@ -180,7 +193,10 @@ def build(case: str, folder: Path, dtype: str = "float32") -> Any:
             parameter.copy_(torch.from_numpy(weights(name, tuple(parameter.shape))))
     if getattr(model.config, "tie_word_embeddings", False):
         model.tie_weights()
+    codes = _mxfp4(model) if case.endswith("mxfp4") else {}
     deepcopy(model).to(getattr(torch, dtype)).save_pretrained(folder)
+    if codes:
+        _replace_experts(folder, codes)
     TOKENIZERS[tokenizer](folder)
     if kind == "BertModel":
         (folder / "1_Pooling").mkdir()
@@ -189,6 +205,43 @@ def build(case: str, folder: Path, dtype: str = "float32") -> Any:
         )
         _write(folder / "1_Pooling" / "config.json", {"pooling_mode_mean_tokens": True})
     return model
+
+
+_E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
+
+
+def _mxfp4(model: Any) -> dict[str, np.ndarray[Any, Any]]:
+    """Codes and exponents drawn for the experts, whose weights become what they mean."""
+    import torch
+
+    made: dict[str, np.ndarray[Any, Any]] = {}
+    for name, parameter in model.named_parameters():
+        if not name.endswith(("gate_up_proj", "down_proj")):
+            continue
+        experts, width, rows = parameter.shape
+        rng = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+        codes = rng.integers(0, 256, (experts, rows, width // 32, 16), dtype=np.uint8)
+        exponents = rng.integers(119, 125, codes.shape[:-1], dtype=np.uint8)
+        values = _E2M1[np.stack((codes & 15, codes >> 4), -1)].reshape(*exponents.shape, 32)
+        values = np.ldexp(values, exponents[..., None].astype(np.int32) - 127).reshape(experts, rows, width)
+        with torch.no_grad():
+            parameter.copy_(torch.from_numpy(values.swapaxes(1, 2).copy()))
+        made |= {f"{name}_blocks": codes, f"{name}_scales": exponents}
+    return made
+
+
+def _replace_experts(folder: Path, codes: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """The folder as gpt-oss was published: codes in the weights, and a word on them in config.json."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "model.safetensors"
+    kept = {n: t for n, t in load_file(path).items() if f"{n}_blocks" not in codes}
+    save_file(kept | {n: torch.from_numpy(a) for n, a in codes.items()}, path, {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    whole = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]
+    config["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": whole}
+    _write(folder / "config.json", config)
 
 
 def byte_letters() -> list[str]:

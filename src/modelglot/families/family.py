@@ -107,6 +107,7 @@ class Family:
     dropped: Callable[[str, Config], str | None] | None = None  # why GGUF has no place for the tensor of that name
     prefix: str = "model."  # what names of a model saved without its head lack
     ignore: tuple[str, ...] = ()  # patterns of tensors that only repeat what the configuration says
+    packed: tuple[str, ...] = ()  # kernels that decode what GGUF can hold as it is, so they are not run
     extra: Callable[[Config], dict[str, list[float]]] | None = None  # GGUF-only tensors made from the configuration
     derived: tuple[str, ...] = ()  # their names
     finish: Callable[[dict[str, Any], Model], None] | None = None  # last touches to config.json on return

@@ -23,6 +23,7 @@ MODULES = (
     "qwen2moe",
     "qwen3moe",
     "gpt2",
+    "gpt_oss",
     "bert",
     "deepseek3",
     "deepseek2",

@@ -16,7 +16,7 @@ from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.metadata import Entry, Metadata
 from modelglot.core.model import Model
 from modelglot.core.notes import Loss, Note
-from modelglot.core.tensor import Inline, Tensor
+from modelglot.core.tensor import Derived, Inline, Tensor
 from modelglot.families import general, hyperparameters, registry
 from modelglot.families.family import Config, Family
 from modelglot.families.names import Names
@@ -24,6 +24,7 @@ from modelglot.families.tokenizer import from_folder
 from modelglot.families.tokenizer.folder import Folder
 
 _FILE_TYPES = {"f32": 0, "f16": 1, "bf16": 32}
+_MXFP4_MOE = 38
 _QUANTIZATION_VERSION = 2
 
 # Matrices that llama.cpp wants in float32 all the same.
@@ -39,7 +40,7 @@ def to_gguf(model: Model, folder: Folder, *, dtype: str | None = None, settings:
     """
     family = registry.by_config(folder.config)
     config = Config(folder.config | _pooling(folder), family.defaults)
-    sources = [t for t in _prefixed(model, family) if not _left(t.name, family, config)]
+    sources = [t for t in _packed(model, family) if not _left(t.name, family, config)]
     tensors, unknown = Names(family.rules, "hf").convert(sources, config)
     if unknown:
         shown = ", ".join(printable(n, code=True) for n in unknown[:3]) + (" ..." if len(unknown) > 3 else "")
@@ -107,6 +108,15 @@ def _pooling(folder: Folder) -> dict[str, str]:
     return {}
 
 
+def _packed(model: Model, family: Family) -> Iterable[Tensor]:
+    """The tensors, with the codes instead of decoded weights where GGUF holds codes of that kind."""
+    for tensor in _prefixed(model, family):
+        if isinstance(tensor.data, Derived) and tensor.data.kernel in family.packed:
+            yield from tensor.data.inputs
+        else:
+            yield tensor
+
+
 def _prefixed(model: Model, family: Family) -> Iterable[Tensor]:
     """Models saved without their head have names without the leading ``model.``, those with one may have it more."""
     known, prefix = Names(family.rules, "hf"), family.prefix
@@ -145,9 +155,11 @@ def _stored(tensor: Tensor, dtype: str | None) -> Tensor:
 
 
 def _file_type(tensors: Iterable[Tensor]) -> int:
-    """``general.file_type`` of the dtype that most matrix bytes have."""
+    """``general.file_type`` of the dtype that most matrix bytes have; one of its own where experts are in MXFP4."""
     sizes: Counter[str] = Counter()
     for tensor in tensors:
+        if tensor.type_name == "mxfp4":
+            return _MXFP4_MOE
         if len(tensor.shape) > 1 and tensor.type_name in _FILE_TYPES:
             sizes[tensor.type_name] += tensor.nbytes
     return _FILE_TYPES[sizes.most_common(1)[0][0]] if sizes else 0

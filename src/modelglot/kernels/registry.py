@@ -2,7 +2,7 @@
 
 ``arrange`` (units in another order) and ``concat`` (one after another) move bytes only: the engine does them itself.
 ``quantize`` and ``dequantize`` need chunks of whole blocks (`modelglot.core.encoding.BLOCKS`), and ``quantize`` with
-an importance matrix chunks of whole rows. Those of `_WHOLE` need all parts of a weight at once and give float32.
+an importance matrix chunks of whole rows. Those of `_WHOLE` need all parts of a weight and give float32 or codes.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _TABLE = {
 _WHOLE = {name: f"modelglot.kernels.methods:{name}" for name in (
     "gptq", "awq", "packed", "scaled", "nvfp4", "mxfp4", "mlx", "bnb4", "bnb8")}  # fmt: skip
 _WHOLE |= {name: f"modelglot.kernels.methods_torch:{name}" for name in ("hqq", "torchao")}
+_WHOLE |= {name: f"modelglot.kernels.repack:{name}" for name in ("mxfp4_blocks", "mxfp4_halves")}
 
 
 def needs_all(name: str) -> bool:
@@ -37,7 +38,8 @@ def needs_all(name: str) -> bool:
 def whole(name: str, data: Sequence[Any], params: Mapping[str, Any]) -> memoryview:
     """Run a kernel of `_WHOLE` on the bytes of its parts; ``params`` names them with dtypes and shapes.
 
-    Returns the result as contiguous little-endian float32. Raises InvalidFileError where parts do not fit together.
+    Returns the result as contiguous little-endian float32, codes as bytes.
+    Raises InvalidFileError where parts do not fit together.
     """
     import numpy as np
 
@@ -56,7 +58,7 @@ def whole(name: str, data: Sequence[Any], params: Mapping[str, Any]) -> memoryvi
         raise InvalidFileError(f"the parts of this {name} weight do not fit together: {error}") from None
     if list(made.shape) != list(params["shape"]):
         raise InvalidFileError(f"the parts give the shape {list(made.shape)}, not {params['shape']}")
-    return np.ascontiguousarray(made, "<f4").data.cast("B")
+    return np.ascontiguousarray(made, "u1" if made.dtype == np.uint8 else "<f4").data.cast("B")
 
 
 _COUNTS = ("cast", "dequantize")  # kernels that are told where in its tensor a chunk lies, and tell what they lose
