@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
+from modelglot.api.language import folder_of
 from modelglot.api.methods import method_notes
 from modelglot.api.reading import PathLike, detect, read_as
-from modelglot.core.errors import CannotOpenError, located
+from modelglot.core.errors import CannotOpenError, ModelFileError, located
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
+from modelglot.families.recognise import recognise
 from modelglot.features.inspect.names import check_name, parse_name
 from modelglot.features.inspect.report import InspectReport, Part, examine
 from modelglot.formats import registry
@@ -56,7 +59,16 @@ def inspect(
         facts.document(),
         notes,
         collapse=collapse,
+        family=recognise(model.tensors, model.metadata, _config(model, text, limits or Limits())),
     )
+
+
+def _config(model: Model, path: str, limits: Limits) -> dict[str, Any]:
+    """config.json beside the weights; empty where there is none or it is damaged, which is noted elsewhere."""
+    try:
+        return folder_of(model, path, limits).config
+    except ModelFileError:
+        return {}
 
 
 def _matching(model: Model, globs: Iterable[str]) -> Model:

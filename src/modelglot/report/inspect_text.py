@@ -39,6 +39,8 @@ def _head(report: InspectReport) -> Iterator[Line]:
     if len(report.types) > 1 or report.types:
         parts = [f"{t.type} x{t.tensors:,} ({size(t.nbytes)})" for t in report.types]
         yield line("  types: ", ", ".join(parts))
+    if report.family:
+        yield line("  family: ", printable(report.family))
     for names in report.ties[:6]:
         yield line("  tied: ", " = ".join(printable(n) for n in names[:6]))
     if len(report.ties) > 6:

@@ -51,6 +51,7 @@ class InspectReport:
     notes: tuple[Note, ...]
     name: Mapping[str, Any]
     tree: Branch
+    family: str | None = None
 
     def document(self) -> dict[str, Any]:
         """Plain data for ``--json``; `schema` names its shape. Metadata arrays longer than a few values are cut."""
@@ -65,6 +66,7 @@ class InspectReport:
             "types": [{"type": t.type, "tensors": t.tensors, "parameters": t.parameters, "bytes": t.nbytes}
                       for t in self.types],
             "name": dict(self.name),
+            "family": self.family,
             "ties": [list(names) for names in self.ties],
             "components": [{"role": p.role, "path": p.path, "tensors": p.tensors, "bytes": p.nbytes}
                            for p in self.parts],
@@ -88,6 +90,7 @@ def examine(
     notes: Iterable[Note] = (),
     *,
     collapse: bool = True,
+    family: str | None = None,
 ) -> InspectReport:
     """The report on ``model``; what passes and the file's name know is handed in."""
     return InspectReport(
@@ -103,6 +106,7 @@ def examine(
         (*model.notes, *notes),
         name,
         build(model.tensors, collapse=collapse),
+        family,
     )
 
 
