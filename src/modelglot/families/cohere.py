@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelglot.core.model import Model
-from modelglot.families import llama
+from modelglot.families import gemma2, llama
 from modelglot.families.family import Family, Key, rule
 from modelglot.families.hyperparameters import COMMON, CONTEXT
 from modelglot.families.qwen3 import HEAD_NORMS
@@ -13,7 +13,6 @@ from modelglot.families.qwen3 import HEAD_NORMS
 RULES = (
     rule("model.embed_tokens", "token_embd"),
     rule("model.norm", "output_norm"),
-    rule("lm_head", "output"),
     rule("model.layers.{i}.input_layernorm", "blk.{i}.attn_norm"),
     *llama.PLAIN_QK,
     rule("model.layers.{i}.self_attn.v_proj", "blk.{i}.attn_v"),
@@ -50,7 +49,8 @@ FAMILY = Family(
         "tie_word_embeddings": True,
     },
     fixed={"hidden_act": "silu"},
-    ignore=llama.DERIVED,
+    ignore=(*llama.DERIVED, "lm_head.weight"),
     finish=_finish,
+    losses=gemma2.own_output,
     sentencepiece=False,
 )  # fmt: skip

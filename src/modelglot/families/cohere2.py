@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from modelglot.core.notes import Loss
-from modelglot.families import cohere
+from modelglot.families import cohere, gemma2
 from modelglot.families.family import Config, Key
 from modelglot.families.hyperparameters import COMMON, VOCAB, WINDOW
 
@@ -19,6 +19,7 @@ def _rotary(config: Config) -> int:
 
 
 def _losses(config: Config) -> Iterable[Loss]:
+    yield from gemma2.own_output(config)
     kinds = config.get("layer_types")
     wanted = ["sliding_attention" if (n + 1) % _EVERY else "full_attention" for n in range(len(kinds or ()))]
     if kinds and kinds != wanted:

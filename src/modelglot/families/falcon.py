@@ -28,7 +28,6 @@ def _finish(made: dict[str, Any], model: Model) -> None:
     made["new_decoder_architecture"] = both or 1 < groups < made["num_attention_heads"]
     made["num_ln_in_parallel_attn"] = 2 if both else 1 if made["new_decoder_architecture"] else None
     made["multi_query"] = groups == 1 or made["new_decoder_architecture"]
-    made["parallel_attn"] = "blk.0.ffn_norm.weight" not in model.tensors
     made["bias"] = "blk.0.attn_qkv.bias" in model.tensors
 
 
@@ -48,7 +47,6 @@ FAMILY = Family(
         rule("lm_head", "output"),
         rule("transformer.h.{i}.ln_mlp transformer.h.{i}.ln_attn", "blk.{i}.attn_norm blk.{i}.attn_norm_2"),
         rule("transformer.h.{i}.input_layernorm", "blk.{i}.attn_norm"),
-        rule("transformer.h.{i}.post_attention_layernorm", "blk.{i}.ffn_norm"),
         rule("transformer.h.{i}.self_attention.query_key_value", "blk.{i}.attn_qkv", _QKV),
         rule("transformer.h.{i}.self_attention.dense", "blk.{i}.attn_output"),
         rule("transformer.h.{i}.mlp.dense_h_to_4h", "blk.{i}.ffn_up"),
@@ -69,7 +67,7 @@ FAMILY = Family(
         attention__layer_norm_epsilon="layer_norm_epsilon",
     ),
     defaults={"layer_norm_epsilon": 1e-5, "tie_word_embeddings": True},
-    fixed={"alibi": False, "rope_theta": 10000.0},
+    fixed={"alibi": False, "parallel_attn": True, "rope_theta": 10000.0},
     ignore=("*.self_attention.rotary_emb.inv_freq", "*.attention.masked_bias"),
     finish=_finish,
     prefix="transformer.",

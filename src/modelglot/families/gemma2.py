@@ -54,6 +54,11 @@ def losses(config: Config) -> Iterable[Loss]:
     if given is not None and given != wanted:
         text = f"`query_pre_attn_scalar` {given}: GGUF has no key for it, and llama.cpp takes {wanted}"
         yield Loss("attention-scale", text, stops=False)
+    yield from own_output(config)
+
+
+def own_output(config: Config) -> Iterable[Loss]:
+    """An output matrix that is not the embedding, where llama.cpp knows none."""
     if config.get("tie_word_embeddings") is False:
         yield Loss("output", "an output matrix of its own: llama.cpp takes the embedding for it", stops=False)
 

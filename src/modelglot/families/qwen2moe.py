@@ -28,7 +28,6 @@ FAMILY = Family(
     rules=(
         *llama.LAYERS,
         *llama.PLAIN_QK,
-        *llama.FEED_FORWARD,
         *EXPERTS,
         rule("model.layers.{i}.mlp.shared_expert.gate_proj", "blk.{i}.ffn_gate_shexp"),
         rule("model.layers.{i}.mlp.shared_expert.up_proj", "blk.{i}.ffn_up_shexp"),

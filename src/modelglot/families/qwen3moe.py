@@ -10,7 +10,7 @@ FAMILY = Family(
     arch="qwen3moe",
     models=("Qwen3MoeForCausalLM",),
     model_type="qwen3_moe",
-    rules=(*llama.LAYERS, *llama.PLAIN_QK, *qwen3.HEAD_NORMS, *llama.FEED_FORWARD, *EXPERTS),
+    rules=(*llama.LAYERS, *llama.PLAIN_QK, *qwen3.HEAD_NORMS, *EXPERTS),
     keys=(*named(COMMON, expert_count="num_experts"), EXPERT_WIDTH),
     defaults={
         "num_key_value_heads": 4,
