@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelglot.api.language import from_folder, is_folder_of_transformers, is_language_gguf, to_folder
+from modelglot.api.language import from_folder, is_folder_of_transformers, is_language_gguf, lora_as, to_folder
 from modelglot.api.methods import decoded
 from modelglot.api.reading import PathLike, read_as, read_model
 from modelglot.core.errors import UnsupportedError, printable
@@ -97,6 +97,7 @@ def make_plan(
     component: str | None = None,
     plain: bool = False,
     quantize: str | None = None,
+    lora_format: str | None = None,
     max_shard_size: int | str | None = None,
     settings: dict[str, str] | None = None,
     allow_loss: Iterable[str] = (),
@@ -105,7 +106,7 @@ def make_plan(
     """What `convert` with these arguments would do. Nothing is written.
 
     Language models are translated between Hugging Face folders and GGUF, unless ``plain``. ``quantize`` names one of
-    llama.cpp's recipes; `make_quantize_plan` has all options of it.
+    llama.cpp's recipes; `make_quantize_plan` has all options of it. ``lora_format`` renames a LoRA.
     """
     model = read_model(os.fspath(source), format=format, limits=limits)
     into = None if plain else _translation(model, os.fspath(source), os.fspath(target), to, limits)
@@ -125,6 +126,9 @@ def make_plan(
     if rules:
         model = rename(model, rules)
         route.append(f"renamed by {len(rules)} rule{'s' * (len(rules) > 1)}")
+    if lora_format is not None:
+        model = lora_as(model, os.fspath(source), lora_format, limits)
+        route.append(f"LoRA in {lora_format}'s names")
     casts, seed = parse_rules(dtype), parse_rounding(rounding)
     if into == "gguf":
         model, casts, lost = from_folder(model, os.fspath(source), casts, settings or {}, limits)

@@ -15,6 +15,7 @@ from modelglot.core.notes import Loss
 from modelglot.core.tensor import Tensor
 from modelglot.engine.pool import SourcePool
 from modelglot.engine.stream import read
+from modelglot.families import lora
 from modelglot.families.to_gguf import losses, to_gguf
 from modelglot.families.to_hugging_face import to_hugging_face
 from modelglot.families.tokenizer.folder import Folder
@@ -83,6 +84,16 @@ def _narrowed(model: Model, pool: SourcePool) -> Model:
 def _holds(tensor: Tensor, kind: str, pool: SourcePool) -> bool:
     """True where every value survives the way to ``kind`` and back."""
     return read(as_dtype(as_dtype(tensor, kind), "f32"), pool) == read(tensor, pool)
+
+
+def lora_as(model: Model, source: str, dialect: str, limits: Limits | None) -> Model:
+    """A LoRA in the names of ``dialect``; what pairs are multiplied with comes along."""
+    settings = folder_of(model, source, limits or Limits()).json("adapter_config.json")
+    pool = SourcePool(model.files)
+    try:
+        return lora.converted(model, dialect, lambda tensor: _floats(tensor, pool)[0], settings)
+    finally:
+        pool.close()
 
 
 def folder_of(model: Model, source: str, limits: Limits) -> Folder:
