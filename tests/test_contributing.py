@@ -44,3 +44,26 @@ class TestToy(FormatConformance):
 
     def state(self) -> dict[str, Any]:
         return {f"v{i}": np.arange(i + 1, dtype=np.float32) for i in range(5)}
+
+
+def test_the_family_shown_is_the_real_one() -> None:
+    from modelglot.families import qwen2
+
+    code = next(c for c in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "FAMILY = Family(" in c)
+    found: dict[str, Any] = {}
+    exec(compile(code, "CONTRIBUTING.md", "exec"), found)  # noqa: S102
+    assert found["FAMILY"] == qwen2.FAMILY
+
+
+def test_rules_and_keys_shown_are_used() -> None:
+    """Each line of the short examples is a rule or a key of a family."""
+    from modelglot.families import hyperparameters, registry, transforms
+    from modelglot.families.family import Key, rule
+
+    names = {**vars(transforms), **vars(hyperparameters), "rule": rule, "Key": Key}
+    families = registry.families()
+    known = [*(r for f in families for r in f.rules), *(k for f in families for k in f.keys)]
+    shown = [c for c in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if c.startswith(("rule(", "Key("))]
+    assert len(shown) == 2
+    for line in "".join(shown).splitlines():
+        assert eval(line, names) in known  # noqa: S307

@@ -13,8 +13,9 @@ from modelglot.api.reading import read_model
 from modelglot.families.to_hugging_face import to_hugging_face
 
 pytest.importorskip("transformers")
-gguf = pytest.importorskip("gguf")
 import tiny
+
+gguf = pytest.importorskip("gguf")
 
 HEADS = {"q": 4, "k": 2}
 Array = np.ndarray[Any, Any]
