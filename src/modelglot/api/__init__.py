@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelglot.api.checking import check
     from modelglot.api.comparing import diff, digest
     from modelglot.api.converting import convert, make_plan
     from modelglot.api.inspecting import inspect
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from modelglot.api.saving import save
 
 __all__ = [
-    "OpenModel", "TensorHandle", "compare", "convert", "diff", "digest", "inspect", "load", "make_plan",
+    "OpenModel", "TensorHandle", "check", "compare", "convert", "diff", "digest", "inspect", "load", "make_plan",
     "make_quantize_plan", "open", "quantize", "save", "stats",
 ]  # fmt: skip
 
 _WHERE = {
+    "check": "checking",
     "OpenModel": "opening", "TensorHandle": "opening", "convert": "converting", "diff": "comparing",
     "compare": "measuring", "stats": "measuring", "quantize": "quantizing", "make_quantize_plan": "quantizing",
     "digest": "comparing", "inspect": "inspecting", "load": "loading", "make_plan": "converting", "open": "opening",
