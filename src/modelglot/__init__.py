@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = [
-    "__version__", "check", "compare", "convert", "diff", "digest", "inspect", "load", "open", "quantize", "save",
-    "stats",
+    "__version__", "check", "compare", "convert", "diff", "digest", "inspect", "load", "open", "pack", "quantize",
+    "save", "stats",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
-    from modelglot.api import check, compare, convert, diff, digest, inspect, load, open, quantize, save, stats
+    from modelglot.api import check, compare, convert, diff, digest, inspect, load, open, pack, quantize, save, stats
 
 
 def __getattr__(name: str) -> Any:

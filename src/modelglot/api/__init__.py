@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from modelglot.api.loading import load
     from modelglot.api.measuring import compare, stats
     from modelglot.api.opening import OpenModel, TensorHandle, open
+    from modelglot.api.packing import make_pack_plan, pack
     from modelglot.api.quantizing import make_quantize_plan, quantize
     from modelglot.api.saving import save
 
 __all__ = [
-    "OpenModel", "TensorHandle", "check", "compare", "convert", "diff", "digest", "inspect", "load", "make_plan",
-    "make_quantize_plan", "open", "quantize", "save", "stats",
+    "OpenModel", "TensorHandle", "check", "compare", "convert", "diff", "digest", "inspect", "load",
+    "make_pack_plan", "make_plan", "make_quantize_plan", "open", "pack", "quantize", "save", "stats",
 ]  # fmt: skip
 
 _WHERE = {
+    "pack": "packing", "make_pack_plan": "packing",
     "check": "checking",
     "OpenModel": "opening", "TensorHandle": "opening", "convert": "converting", "diff": "comparing",
     "compare": "measuring", "stats": "measuring", "quantize": "quantizing", "make_quantize_plan": "quantizing",

@@ -20,6 +20,7 @@ _VERBS = {
     "compare": "modelglot.cli.measuring",
     "stats": "modelglot.cli.measuring",
     "digest": "modelglot.cli.comparing",
+    "pack": "modelglot.cli.packing",
     "check": "modelglot.cli.checking",
     "formats": "modelglot.cli.listing",
     "doctor": "modelglot.cli.doctor",
