@@ -58,7 +58,7 @@ def losses(model: Model) -> Iterator[Loss]:
             "no-architecture",
             "the metadata has no `general.architecture`: the file will be a container of tensors "
             "that no runtime loads as a model",
-            "llama.cpp needs the names and metadata of a known architecture",
+            "a Hugging Face folder, with its config.json, is translated for llama.cpp; its weights alone are not",
             False,
         )
 
