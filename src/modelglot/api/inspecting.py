@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from modelglot.api import ollama_store
 from modelglot.api.language import folder_of
 from modelglot.api.methods import method_notes
-from modelglot.api.reading import PathLike, detect, read_as
+from modelglot.api.reading import PathLike, detect, read_as, read_model
 from modelglot.core.errors import CannotOpenError, ModelFileError, located
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
@@ -32,15 +33,20 @@ def inspect(
     """The report on a file or folder. ``match`` keeps the tensors that fit a glob; ``collapse=False`` gives the
     tree one line a tensor. Raises the errors of `open`."""
     text = os.fspath(path)
-    if not os.path.lexists(text):
+    stored = ollama_store.find(text, limits) if format is None else None
+    if stored is None and not os.path.lexists(text):
         raise CannotOpenError("no such file or folder", path=text)
     with located(path=text):
-        if format:
+        if stored is not None:
+            model = read_model(text, limits=limits)
+            chosen, why = registry.get(model.format), "the model layer of an Ollama manifest"
+        elif format:
             chosen, why = registry.get(format), "as told"
         else:
             chosen, found = detect(text)
             why = found.why
-        model = read_as(chosen, text, limits or Limits())
+        if stored is None:
+            model = read_as(chosen, text, limits or Limits())
     facts = parse_name(os.path.basename(os.path.normpath(os.path.abspath(text))))
     notes = check_name(facts, model)
     notes += method_notes(model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from modelglot.api import ollama_store
 from modelglot.containers.side_files import code_notes, is_weights, side_files
 from modelglot.core.collector import paused
 from modelglot.core.errors import CannotOpenError, DamagedFileError, InvalidFileError, located, printable
@@ -22,11 +23,22 @@ PathLike = str | os.PathLike[str]
 
 def read_model(path: str, *, format: str | None = None, limits: Limits | None = None) -> Model:
     """`open` without the handle: the frozen description. Raises the errors of `open`."""
+    stored = ollama_store.find(path, limits) if format is None else None
+    if stored is not None:
+        return _from_store(stored, limits or Limits())
     if not os.path.lexists(path):
         raise CannotOpenError("no such file or folder", path=path)
     with located(path=path):
         chosen = registry.get(format) if format else detect(path)[0]
         return read_as(chosen, path, limits or Limits())
+
+
+def _from_store(stored: ollama_store.Stored, limits: Limits) -> Model:
+    """The model of Ollama's store, with what stands beside it there."""
+    with located(path=stored.model):
+        model = read_as(detect(stored.model)[0], stored.model, limits)
+    notes = [Note("ollama-layer", f"the {kind} layer is not read") for kind in stored.others]
+    return replace(model, sides=(*model.sides, *stored.sides), notes=(*model.notes, *notes))
 
 
 def detect(path: str) -> tuple[Format, Match]:
