@@ -69,6 +69,19 @@ def _text(value: str) -> bytes:
     return len(raw).to_bytes(8, "little") + raw
 
 
+def _texts(values: Sequence[str]) -> bytes:
+    """`_text` of each, all at once: a vocabulary has hundreds of thousands."""
+    try:
+        raw = [value.encode("utf-8", "surrogateescape") for value in values]
+    except UnicodeEncodeError:
+        raise NotHoldable("text with lone surrogates, which is not UTF-8") from None
+    lengths = struct.pack(f"<{len(raw)}Q", *map(len, raw))
+    pieces = [b""] * (2 * len(raw))
+    pieces[::2] = [lengths[at : at + 8] for at in range(0, len(lengths), 8)]
+    pieces[1::2] = raw
+    return b"".join(pieces)
+
+
 def _int_type(low: int, high: int, order: Iterable[str]) -> str:
     for name in order:
         bits = int(name[1:])
@@ -102,7 +115,7 @@ def _array(values: Sequence[Any], inner: str, depth: int) -> bytes:
     if name == "str":
         if not all(isinstance(v, str) for v in values):
             raise NotHoldable("a list that mixes text and other values")
-        return head + b"".join(map(_text, values))
+        return head + _texts(values)
     return head + b"".join(_scalar(v, name) for v in values)
 
 
@@ -127,7 +140,7 @@ def _stored(value: StoredArray, depth: int) -> bytes:
     if value.order == "<" and (value.wide or value.number in SCALARS):
         return head + value.stored
     if value.number == STR:
-        return head + b"".join(map(_text, value))
+        return head + _texts(list(value))
     if value.number == ARRAY:
         return head + b"".join(_stored(inner, depth + 1) for inner in value)
     return head + _reversed(value.stored, struct.calcsize("<" + SCALARS[value.number][1]))

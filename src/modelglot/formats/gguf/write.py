@@ -64,13 +64,18 @@ def losses(model: Model) -> Iterator[Loss]:
 
 
 def _unpackable(key: str, entry: Entry) -> str | None:
+    packed = _packed(key, entry)
+    return packed if isinstance(packed, str) else None
+
+
+def _packed(key: str, entry: Entry) -> bytes | str:
+    """The entry as bytes, or why it has none."""
     if key == ALIGNMENT and not (entry.type == "u32" and isinstance(entry.value, int) and is_alignment(entry.value)):
         return "not an alignment: a u32 that is a power of two"
     try:
-        pack_entry(key, entry)
+        return pack_entry(key, entry)
     except NotHoldable as why:
         return str(why)
-    return None
 
 
 def _name_bytes(name: str) -> bytes | None:
@@ -152,7 +157,9 @@ def layout(model: Model, options: Options) -> Layout:
 
 def _metadata(model: Model, options: Options) -> tuple[int, dict[str, bytes]]:
     """The alignment and the packed entries, without what `losses` named."""
-    kept = {k: e for k, e in model.metadata.entries() if k not in SPLIT_KEYS and _unpackable(k, e) is None}
+    tried = {k: _packed(k, e) for k, e in model.metadata.entries() if k not in SPLIT_KEYS}
+    packed = {k: raw for k, raw in tried.items() if isinstance(raw, bytes)}
+    alignment = int(model.metadata[ALIGNMENT]) if ALIGNMENT in packed else types.DEFAULT_ALIGNMENT
     wanted = options.settings.get(SETTING)
     if wanted is not None:
         if not (wanted.isascii() and wanted.isdigit() and is_alignment(int(wanted[:9]))):
@@ -160,9 +167,9 @@ def _metadata(model: Model, options: Options) -> tuple[int, dict[str, bytes]]:
                 f"`{SETTING}={printable(wanted)}` is not an alignment",
                 hint=f"a power of two from 1 to {types.MAX_ALIGNMENT:,}",
             )
-        kept[ALIGNMENT] = Entry(int(wanted), "u32")
-    alignment = int(kept[ALIGNMENT].value) if ALIGNMENT in kept else types.DEFAULT_ALIGNMENT
-    return alignment, {k: pack_entry(k, e) for k, e in kept.items()}
+        alignment = int(wanted)
+        packed[ALIGNMENT] = pack_entry(ALIGNMENT, Entry(alignment, "u32"))
+    return alignment, packed
 
 
 def _only_alignment(entries: dict[str, bytes]) -> dict[str, bytes]:
