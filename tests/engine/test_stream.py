@@ -172,3 +172,24 @@ def test_concatenated_and_then_quantized() -> None:
     for size in (100, 1 << 20):
         assert collect(joined, pool, size) == expected.tobytes()
         assert read(made, pool) == read(Tensor("w", DTYPES["f32"], (9, 64), whole, BLOCKS["q8_0"]), pool)
+
+
+@pytest.mark.parametrize("size", [1, 100, 1000, 1 << 20])
+@pytest.mark.parametrize("widths", [(8, 8), (3, 5, 1), (7,), (4, 0, 2)])
+def test_columns_side_by_side(widths: tuple[int, ...], size: int) -> None:
+    """Stored rows, a transposed view, a deflated cast: joined along the last axis whatever pieces they come in."""
+    rng = np.random.default_rng(2)
+    arrays = [rng.standard_normal((11, w)).astype("<f4") for w in widths]
+    turned = np.ascontiguousarray(arrays[0].T)
+    half = arrays[-1].astype("<f2")
+    packer = zlib.compressobj(wbits=-15)
+    packed = packer.compress(half.tobytes()) + packer.flush()
+    parts = [tensor(a, Stored((Extent(n, 0, a.nbytes),))) for n, a in enumerate(arrays)]
+    parts[0] = tensor(arrays[0], Stored((Extent(0, 0, turned.nbytes),), (1, 11)))
+    deflated = tensor(half, Stored((Extent(len(arrays), 0, len(packed), "deflate"),)), "f16")
+    parts.append(tensor(half, Derived("cast", (deflated,), {"from": "f16", "to": "f32"})))
+    pool = MemoryPool([memoryview(a.tobytes()) for a in (turned, *arrays[1:])] + [memoryview(packed)])
+    expected = np.concatenate([*arrays, half.astype("<f4")], axis=1)
+    made = tensor(expected, Derived("columns", tuple(parts)))
+    assert in_order(made)
+    assert collect(made, pool, size) == expected.tobytes()

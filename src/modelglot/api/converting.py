@@ -10,6 +10,7 @@ from typing import Any
 
 from modelglot.api.language import from_folder, is_folder_of_transformers, is_language_gguf, lora_as, to_folder
 from modelglot.api.methods import decoded
+from modelglot.api.original import FILE, from_meta, is_original, to_meta
 from modelglot.api.reading import PathLike, read_as, read_model
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.format import Format
@@ -98,6 +99,7 @@ def make_plan(
     plain: bool = False,
     quantize: str | None = None,
     lora_format: str | None = None,
+    dialect: str | None = None,
     max_shard_size: int | str | None = None,
     settings: dict[str, str] | None = None,
     allow_loss: Iterable[str] = (),
@@ -106,13 +108,18 @@ def make_plan(
     """What `convert` with these arguments would do. Nothing is written.
 
     Language models are translated between Hugging Face folders and GGUF, unless ``plain``. ``quantize`` names one of
-    llama.cpp's recipes; `make_quantize_plan` has all options of it. ``lora_format`` renames a LoRA.
+    llama.cpp's recipes; `make_quantize_plan` has all options of it. ``lora_format`` renames a LoRA. ``dialect``
+    ``original`` writes a llama in Meta's own layout; folders that have it are translated like Hugging Face's.
     """
     model = read_model(os.fspath(source), format=format, limits=limits)
-    into = None if plain else _translation(model, os.fspath(source), os.fspath(target), to, limits)
+    wanted = os.path.join(target, "") if dialect else os.fspath(target)
+    into = None if plain else _translation(model, os.fspath(source), wanted, to, limits)
     kind = "safetensors" if into == "folder" else model.format
-    place = resolve_target(os.fspath(target), to, kind, to_bytes(max_shard_size), settings)
+    place = resolve_target(wanted, to, kind, to_bytes(max_shard_size), settings)
+    place = _in_dialect(place, dialect, to, plain) if dialect else place
     route = [f"read {model.format}"]
+    if (into or dialect) and is_original(model):
+        model = from_meta(model, os.fspath(source), limits)
     extra: list[Loss] = []
     flat = "tree" not in place.format.info.can or place.options.max_shard_size is not None
     if component or flat or isinstance(model.tree, Inert):
@@ -133,9 +140,13 @@ def make_plan(
     if into == "gguf":
         model, casts, lost = from_folder(model, os.fspath(source), casts, settings or {}, limits)
         extra = [*extra, *lost]
-    elif into == "folder":
+    elif into == "folder" and is_language_gguf(model):
         model = to_folder(model, casts)
     route += [f"translate {model.dialect} to {_DIALECTS[into]}"] if into else []
+    if dialect:
+        model, lost = to_meta(decoded(model), os.fspath(source), limits)
+        extra = [*extra, *lost]
+        route.append("Meta's names and values")
     if casts:
         count = len(model.tensors)
         model = decoded(model)
@@ -154,14 +165,30 @@ _DIALECTS = {"gguf": "llama.cpp's names and values", "folder": "a Hugging Face f
 
 
 def _translation(model: Model, source: str, target: str, to: str | None, limits: Limits | None) -> str | None:
-    """``gguf`` for a Hugging Face folder on its way there, ``folder`` for a GGUF model on its way back, else None."""
-    if is_language_gguf(model):
+    """``gguf`` for a model folder on its way there, ``folder`` for a GGUF model or Meta's folder on its way to Hugging
+    Face's, else None."""
+    if is_language_gguf(model) or is_original(model):
         is_folder = target.endswith(("/", os.sep)) or os.path.isdir(target) or (to and _by_suffix(target) is None)
-        return "folder" if is_folder and to in (None, "safetensors") else None
+        if is_folder and to in (None, "safetensors"):
+            return "folder"
+        if is_language_gguf(model):
+            return None
     format = registry.get(to) if to else _by_suffix(target)
     if format is None or format.info.name != "gguf":
         return None
-    return "gguf" if is_folder_of_transformers(model, source, limits) else None
+    return "gguf" if is_original(model) or is_folder_of_transformers(model, source, limits) else None
+
+
+def _in_dialect(place: Target, dialect: str, to: str | None, plain: bool) -> Target:
+    """A folder with one file of the name that Meta's layout has."""
+    shards = place.options.max_shard_size
+    whole = to in (None, "torch-zip") and not plain and shards is None
+    if dialect != "original" or not whole or _by_suffix(place.path.rstrip("/")):
+        raise UnsupportedError(
+            "`--dialect original` is one PyTorch file in a folder, translated",
+            hint="give a folder as the target, without `--to`, `--plain` and `--max-shard-size`",
+        )
+    return Target(registry.get("torch-zip"), place.path, replace(place.options, name=FILE, folder=True))
 
 
 def plan_model(model: Model, place: Target, allow: Iterable[str], route: list[str], extra: Iterable[Loss]) -> Plan:
@@ -210,7 +237,8 @@ def finish(
 ) -> Receipt:
     """Execute a plan at its place."""
     path = place.path
-    if made.folder and place.options.name is not None:  # one name was given and several files came of it
+    named = place.options.name is not None and not place.options.folder
+    if made.folder and named:  # one name was given and several files came of it
         path = os.path.dirname(path) or "."
     check = _reader(place.format, made, threads) if verify else None
     return execute(

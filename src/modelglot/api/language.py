@@ -98,12 +98,13 @@ def lora_as(model: Model, source: str, dialect: str, limits: Limits | None) -> M
 
 def folder_of(model: Model, source: str, limits: Limits) -> Folder:
     """The text files beside the weights, read one by one when asked for. Raises LimitError for one that is too long."""
-    sides = {side.name: side.extent for side in model.sides if side.extent is not None}
+    sides = {side.name: side for side in model.sides}
 
     def read_side(name: str) -> bytes | None:
-        extent = sides.get(name)
-        if extent is None:
-            return None
+        side = sides.get(name)
+        if side is None or side.extent is None:
+            return side.data if side else None
+        extent = side.extent
         limits.check("header", extent.length, f"`{name}`")
         pool = SourcePool(model.files)
         try:

@@ -11,6 +11,7 @@ from modelglot.api.converting import Target, finish, plan_model, resolve_target,
 from modelglot.api.importance import load_imatrix
 from modelglot.api.language import from_folder, is_folder_of_transformers
 from modelglot.api.methods import decoded
+from modelglot.api.original import from_meta, is_original
 from modelglot.api.reading import PathLike, read_model
 from modelglot.core.encoding import BLOCKS
 from modelglot.core.errors import UnsupportedError, printable
@@ -47,6 +48,8 @@ def make_quantize_plan(
     """What `quantize` with these arguments would do. Nothing is written."""
     model = read_model(os.fspath(source), format=format, limits=limits)
     place = resolve_target(os.fspath(target), to, "gguf", to_bytes(max_shard_size))
+    if place.format.info.name == "gguf" and is_original(model):
+        model = from_meta(model, os.fspath(source), limits)
     model, extra, said = choose(model, component)
     translated = place.format.info.name == "gguf" and is_folder_of_transformers(model, os.fspath(source), limits)
     if translated:

@@ -52,13 +52,15 @@ class Options:
 
     ``max_shard_size`` in bytes of tensor data, None for one file; ``name`` is the wanted file name, or None when the
     target is a folder and the format's usual name applies; ``settings`` are a format's own (``gguf:alignment=64``).
-    ``groups`` names the tensors of each shard, where they are to be those of the source.
+    ``groups`` names the tensors of each shard, where they are to be those of the source. ``folder``: the target is a
+    folder although ``name`` is given, so the files beside the weights come along.
     """
 
     max_shard_size: int | None = None
     name: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
     groups: tuple[tuple[str, ...], ...] = ()
+    folder: bool = False
 
 
 def align(offset: int, to: int) -> int:

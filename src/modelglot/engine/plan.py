@@ -103,7 +103,7 @@ def _plan(model: Model, target: Format, options: Options, allow: Iterable[str], 
             or f"`--allow-loss {','.join(sorted({x.kind for x in refused}))}` goes on without",
         )
     layout = target.layout(model, options)
-    folder = options.name is None or len(layout.files) > 1
+    folder = options.folder or options.name is None or len(layout.files) > 1
     steps, copies = list(_steps(model, layout)), list[Step]()
     whole = [side for side in model.sides if _is_file(side, model)]
     if folder:

@@ -57,7 +57,7 @@ def in_order(tensor: Tensor) -> bool:
 
         if data.kernel == "arrange":
             return ascending(tuple(data.params["shape"]), tuple(data.params["strides"]))
-        return needs_all(data.kernel) or all(map(in_order, data.inputs))
+        return needs_all(data.kernel) or data.kernel == "columns" or all(map(in_order, data.inputs))
     return not (isinstance(data, Stored) and data.strides is not None) or ascending(tensor.shape, data.strides)
 
 
@@ -189,6 +189,9 @@ def _derived(tensor: Tensor, data: Derived, source: Open, size: int, seen: Seen 
             yield from ((start + at, piece) for at, piece in chunks(part, source, size, seen))
             start += part.nbytes
         return
+    if data.kernel == "columns":
+        yield from _columns(data, source, size, seen)
+        return
     if needs_all(data.kernel):
         made = whole(data.kernel, [read(t, source, seen) for t in data.inputs], data.params)
         yield from ((at, made[at : at + size]) for at in range(0, len(made), size))
@@ -203,6 +206,33 @@ def _derived(tensor: Tensor, data: Derived, source: Open, size: int, seen: Seen 
         return
     for at, piece in _rows(operand, source, size // 4, seen):
         yield at * after // before, run(piece, at * tensor.numel // before)
+
+
+def _columns(data: Derived, source: Open, size: int, seen: Seen | None) -> Iterator[Chunk]:
+    """Inputs side by side along their last axis, a band of rows of each at a time."""
+    from modelglot.kernels.arrays import side_by_side
+
+    inputs = [t for t in data.inputs if t.nbytes]
+    widths = [nbytes(t.dtype, t.encoding, t.shape[-1:]) for t in inputs]
+    band = max(1, size // 2 // max(sum(widths), 1))
+    parts = [_cut(_rows(t, source, band * w, seen), band * w) for t, w in zip(inputs, widths, strict=True)]
+    for number, pieces in enumerate(zip(*parts, strict=True)):
+        yield number * band * sum(widths), side_by_side(pieces, widths)
+
+
+def _cut(pieces: Iterator[Chunk], length: int) -> Iterator[bytes | memoryview]:
+    """The same bytes in pieces of ``length`` but the last."""
+    held = bytearray()
+    for _, piece in pieces:
+        if not held and len(piece) == length:
+            yield piece
+            continue
+        held += piece
+        while len(held) >= length:
+            yield bytes(held[:length])
+            del held[:length]
+    if held:
+        yield bytes(held)
 
 
 def _rows(tensor: Tensor, source: Open, size: int, seen: Seen | None = None) -> Iterator[Chunk]:

@@ -8,6 +8,7 @@ from typing import Any
 from modelglot.core.errors import UnsupportedError
 from modelglot.core.tensor import Tensor
 from modelglot.families import registry
+from modelglot.families.original import slices
 
 Tensors = Mapping[str, Tensor]
 
@@ -22,7 +23,13 @@ _PARTS = {
 
 def recognise(tensors: Tensors, metadata: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
     """A few words, such as ``llama (LlamaForCausalLM)`` or ``Stable Diffusion XL: denoiser, VAE, text encoders``."""
-    return _language(metadata, config) or _lora(tensors) or _diffusion(tensors) or _component(tensors)
+    return (
+        _language(metadata, config)
+        or _original(tensors)
+        or _lora(tensors)
+        or _diffusion(tensors)
+        or _component(tensors)
+    )
 
 
 def _language(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
@@ -34,6 +41,11 @@ def _language(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> str | N
         return registry.by_metadata(metadata).name
     except UnsupportedError:
         return None
+
+
+def _original(tensors: Tensors) -> str | None:
+    count = slices(tensors)
+    return f"llama (Meta's own layout, {count:,} slice{'s' * (count > 1)})" if count else None
 
 
 def _diffusion(tensors: Tensors) -> str | None:

@@ -71,6 +71,16 @@ def joined(tensors: Sequence[Tensor], shape: tuple[int, ...]) -> Tensor:
     return replace(tensors[0], shape=shape, data=Derived("concat", tuple(tensors)))
 
 
+def beside(tensors: Sequence[Tensor]) -> Tensor:
+    """Side by side along the last axis."""
+    first = tensors[0]
+    if len({(t.dtype, t.encoding, t.shape[:-1]) for t in tensors}) > 1:
+        kinds = ", ".join(dict.fromkeys(f"{t.type_name} {list(t.shape)}" for t in tensors))
+        raise InvalidFileError(f"tensors that belong together differ: {kinds}", tensor=first.name)
+    shape = (*first.shape[:-1], sum(t.shape[-1] for t in tensors))
+    return replace(first, shape=shape, data=Derived("columns", tuple(tensors)))
+
+
 @dataclass(frozen=True)
 class RopeRows:
     """Rows of Q or K from halves to pairs, a head at a time: rotary dimensions d and d + half become neighbours.

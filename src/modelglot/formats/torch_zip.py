@@ -18,6 +18,7 @@ from modelglot.core.notes import Finding, Loss
 from modelglot.core.tree import Node, TensorRef
 
 _NAME = "pytorch_model.bin"
+_SLICES = 79  # how sure a folder in Meta's layout is
 _INDEXES = (".bin.index.json", ".pt.index.json", ".pth.index.json")
 
 
@@ -36,6 +37,9 @@ class TorchZip:
     def sniff(self, probe: Probe) -> Match | None:
         if probe.is_folder:
             found = detect.folder_choice(tuple(probe.names))
+            slices = detect.consolidated(tuple(probe.names))
+            if slices and (found is None or found[1] < _SLICES):
+                return Match(_SLICES, f"holds {slices[0]} and params.json")
             if found is None:
                 return None
             return Match(found[1], f"holds {found[0]}", "sharded" if found[0].endswith(".json") else None)
@@ -44,11 +48,14 @@ class TorchZip:
         return Match(98, "a zip with data.pkl") if detect.zip_kind(probe) == "torch-zip" else None
 
     def read(self, files: FileSet, limits: Limits) -> Model:
-        from modelglot.containers.torch_checkpoint.folder import read_file
+        from modelglot.containers.torch_checkpoint.folder import read_file, read_slices
 
         name = files.primary
         if name is None:
             found = detect.folder_choice(tuple(files.names()))
+            slices = detect.consolidated(tuple(files.names()))
+            if slices and (found is None or found[1] < _SLICES):
+                return read_slices(files, limits, slices)
             if found is None:
                 raise InvalidFileError(
                     "the folder holds no PyTorch file, or several", path=files.root, hint="name one of the files"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -110,3 +111,9 @@ def strided(data: Any, itemsize: int, shape: tuple[int, ...], strides: tuple[int
     unit = np.frombuffer(data, np.dtype((np.void, itemsize)))
     view = np.lib.stride_tricks.as_strided(unit, shape, tuple(s * itemsize for s in strides), writeable=False)
     return view.tobytes()
+
+
+def side_by_side(pieces: Sequence[Any], widths: Sequence[int]) -> bytes:
+    """Rows of each piece, ``widths`` bytes long, joined to longer rows."""
+    rows = [np.frombuffer(p, np.uint8).reshape(-1, w) for p, w in zip(pieces, widths, strict=True)]
+    return np.concatenate(rows, axis=1).tobytes()

@@ -45,6 +45,14 @@ def is_torch_tar(probe: Probe) -> bool:
     return head[257:262] == b"ustar" and head[:100].split(b"\0")[0] in (b"sys_info", b"pickle", b"tensors", b"storages")
 
 
+_CONSOLIDATED = re.compile(r"consolidated\.\d\d\.pth")
+
+
+def consolidated(names: tuple[str, ...]) -> list[str]:
+    """Meta's layout: ``consolidated.00.pth``, ``.01.pth`` and so on, slices of one model beside ``params.json``."""
+    return [n for n in names if _CONSOLIDATED.fullmatch(n)] if "params.json" in names else []
+
+
 def folder_choice(names: tuple[str, ...]) -> tuple[str, int] | None:
     """(file that stands for a folder, how surely): an index, ``pytorch_model.bin``, or the only torch-like file."""
     here = [n for n in names if "/" not in n]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelglot.containers.protobuf import fields
-from modelglot.core.errors import InvalidFileError, located
+from modelglot.core.errors import InvalidFileError, UnsupportedError, located
 from modelglot.core.metadata import Entry
 from modelglot.families.tokenizer import specials
 from modelglot.families.tokenizer.bpe import SPACE, added_tokens, looks_special
@@ -15,6 +15,8 @@ from modelglot.families.tokenizer.folder import Folder
 from modelglot.families.tokenizer.kinds import BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
 from modelglot.families.tokenizer.specials import PREFIX
 
+TIKTOKEN_HINT = "put tokenizer.json and tokenizer_config.json of the model's Hugging Face folder beside it"
+_TIKTOKEN = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?\n")
 NAMES = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
 UNIGRAM, BPE = 1, 2
 _ADDED_SCORE, _PAD_SCORE = -1000.0, -10000.0
@@ -35,13 +37,25 @@ class Pieces:
 
 
 def stored(folder: Folder) -> Pieces | None:
-    """The model file of the folder, whatever its usual name; None where there is none."""
+    """The model file of the folder, whatever its usual name; None where there is none, or tiktoken's of that name.
+
+    Raises UnsupportedError for tiktoken's alone: the rules by which it cuts text are in no file.
+    """
     for name in NAMES:
         raw = folder.read(name)
-        if raw is not None:
+        if raw is not None and not is_tiktoken(raw):
             with located(member=name):
                 return parse(raw)
+        if raw is not None and not folder.tokenizer:
+            raise UnsupportedError(
+                f"`{name}` is a tiktoken file: it has tokens, not the rules that cut text", hint=TIKTOKEN_HINT
+            )
     return None
+
+
+def is_tiktoken(raw: bytes) -> bool:
+    """Lines of a token in base64 and its rank, as llama 3 has them under SentencePiece's name."""
+    return _TIKTOKEN.match(raw) is not None
 
 
 def parse(raw: bytes) -> Pieces:
