@@ -205,7 +205,7 @@ def test_published_models_are_told_apart() -> None:
         found = _generation(given, made)
         return found["max_position_embeddings"], (found.get("rope_scaling") or {}).get("factor")
 
-    three = {"rope_theta": 500000.0, "vocab_size": 128256}
+    three: dict[str, Any] = {"rope_theta": 500000.0, "vocab_size": 128256}
     assert context(rms_norm_eps=1e-6) == (2048, None)
     assert context() == (4096, None)
     assert context(rope_theta=1000000.0) == (16384, None)
