@@ -161,14 +161,14 @@ def _first_flag(parameters: _Parameters) -> int:
 
 
 def _exact(parameters: _Parameters) -> _Parameters:
-    """float32 caches, no flash attention, two threads: what can be compared with transformers to 1e-3."""
+    """float32 caches, no flash attention, one thread: what can be compared with transformers to 1e-3."""
     raw = bytes(parameters.raw)
     words = list(struct.unpack("<128i", raw))
     assert words[:3] == [512, 2048, 512], words[:12]
     flash = next(i for i in range(9, 16) if words[i : i + 4] == [-1] * 4) + 3  # rope, pooling, attention, then this one
     words[flash] = 0
     threads = next(i for i in range(4, 12) if words[i : i + 2] == [4, 4])
-    words[threads], words[threads + 1] = 2, 2  # more than there are cores would wait for one another
+    words[threads], words[threads + 1] = 1, 1  # two would wait for one another where other tests run
     types = next(i for i in range(flash, 40) if words[i : i + 2] == [1, 1])
     words[types], words[types + 1] = 0, 0
     made = _Parameters()
