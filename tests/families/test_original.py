@@ -238,12 +238,13 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_the_layout_cannot_say_is_refused(tmp_path: Path) -> None:
-    for number, (more, message) in enumerate([
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"attention_bias": True}, "no place"),
         ({"head_dim": 32}, "wide"),
         ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}}, "scaling"),
         ({"hidden_act": "gelu"}, "activation"),
-    ]):  # fmt: skip
+    ]
+    for number, (more, message) in enumerate(cases):
         folder = huggingface(tmp_path / str(number), _TWO, **more)
         with pytest.raises((UnsupportedError, LossError), match=message):
             modelglot.convert(folder, tmp_path / "out", dialect="original")
