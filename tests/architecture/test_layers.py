@@ -134,7 +134,20 @@ def test_inspecting_needs_no_numpy_and_no_rich(tmp_path: Path) -> None:
 
 
 def test_the_public_names() -> None:
-    verbs = ["check", "compare", "convert", "diff", "digest", "inspect", "load", "open", "pack", "quantize", "save", "stats"]
+    verbs = [
+        "check",
+        "compare",
+        "convert",
+        "diff",
+        "digest",
+        "inspect",
+        "load",
+        "open",
+        "pack",
+        "quantize",
+        "save",
+        "stats",
+    ]
     assert modelglot.__all__ == ["__version__", *verbs]
     for name in modelglot.__all__:
         assert getattr(modelglot, name) is not None
