@@ -21,7 +21,6 @@ from modelglot.families.transforms import (
     GroupedQKV,
     KeyValue,
     NegExp,
-    Regroup,
     Reshape,
     RopeRows,
     Shift,
@@ -68,10 +67,6 @@ CASES = {
     "transpose each": Case(Transpose(), ((3, 6, 10),), lambda x: [x.swapaxes(1, 2)]),
     "transpose no vector": Case(Transpose(), ((6,),), lambda x: [x]),
     "reshape": Case(Reshape(lambda s: (s[0], s[2]), lambda s: (s[0], 1, s[1])), ((6, 1, 4),), lambda x: [x[:, 0]]),
-    "regroup": Case(
-        Regroup("heads", "groups"), ((24, 32),),
-        lambda x: [x.reshape(4, 2, 3, 32).swapaxes(0, 1).reshape(24, 32)], blocks=True,
-    ),
     "grouped qkv": Case(GroupedQKV("groups", "heads"), ((24, 32),), _grouped, blocks=True),
     "grouped qkv of a bias": Case(GroupedQKV("groups", "heads"), ((24,),), _grouped),
     "alternate rows": Case(Alternate(), ((3, 8, 32),), lambda x: [x[:, ::2], x[:, 1::2]], blocks=True),
@@ -212,7 +207,6 @@ def test_mxfp4_blocks_mean_the_same_numbers(turns: int) -> None:
     ("transform", "shape"),
     [
         (RopeRows("heads"), (30, 8)),
-        (Regroup("heads", "groups"), (30, 8)),
         (GroupedQKV("groups", "heads"), (30, 8)),
         (KeyValue("heads", "key", "value"), (30, 8)),
         (Cut(("width",)), (30, 8)),

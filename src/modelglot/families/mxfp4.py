@@ -10,7 +10,7 @@ from modelglot.core.encoding import BLOCKS, PLAIN
 from modelglot.core.errors import InvalidFileError
 from modelglot.core.tensor import Derived, Tensor
 from modelglot.families.family import Config
-from modelglot.families.transforms import arrange, joined, reshaped
+from modelglot.families.views import arrange, joined, reshaped
 
 _CODES = 16  # bytes of the 32 numbers of a block; its exponent is one more
 

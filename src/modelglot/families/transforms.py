@@ -12,73 +12,13 @@ from math import prod
 
 from modelglot.core.derive import dequantize
 from modelglot.core.dtype import DTYPES
-from modelglot.core.encoding import PLAIN, Blocks, nbytes
-from modelglot.core.errors import InvalidFileError, UnsupportedError
-from modelglot.core.tensor import Derived, Stored, Tensor, contiguous_strides
+from modelglot.core.encoding import PLAIN, Blocks
+from modelglot.core.errors import InvalidFileError
+from modelglot.core.tensor import Derived, Tensor, contiguous_strides
 from modelglot.families.family import Config
+from modelglot.families.views import arrange, joined, part, reshaped, rows
 
 Size = str | Callable[[Config], int]
-
-
-def arrange(tensor: Tensor, shape: tuple[int, ...], view: Sequence[tuple[int, int]], first: int = 0) -> Tensor:
-    """Units of ``tensor`` in another order: ``view`` has (count, stride) in units, ``shape`` is of the result.
-
-    A unit is what is left of the bytes once the counts are divided out: rows, whole experts, or single elements.
-    """
-    count = prod(n for n, _ in view)
-    length = nbytes(tensor.dtype, tensor.encoding, shape)
-    if not count or length % count:
-        raise InvalidFileError(f"{list(tensor.shape)} cannot be cut in {count:,} equal units", tensor=tensor.name)
-    params = {"unit": length // count, "offset": first, "shape": [n for n, _ in view], "strides": [s for _, s in view]}
-    return replace(tensor, shape=shape, data=Derived("arrange", (tensor,), params))
-
-
-def reshaped(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The same values in other axes."""
-    if prod(shape) != tensor.numel:
-        raise InvalidFileError(f"{list(tensor.shape)} cannot be {list(shape)}", tensor=tensor.name)
-    if isinstance(tensor.data, Stored) and tensor.data.strides is not None:
-        return arrange(tensor, shape, [(1, 1)])
-    return replace(tensor, shape=shape)
-
-
-def rows(tensor: Tensor, order: Sequence[tuple[int, int]], first: int = 0, count: int | None = None) -> Tensor:
-    """Rows of axis 0 in another order; ``order`` has (count, stride) in rows, ``first`` the first one taken."""
-    taken = prod(n for n, _ in order)
-    if count is not None and taken != count:
-        raise InvalidFileError(f"{taken:,} rows where {count:,} are needed", tensor=tensor.name)
-    return arrange(tensor, (taken, *tensor.shape[1:]), order, first)
-
-
-def part(tensor: Tensor, begin: int, end: int, axis: int = 0) -> Tensor:
-    """``tensor[begin:end]`` along ``axis``, which may not be the last one of a quantized tensor."""
-    shape = tensor.shape
-    if not 0 <= begin <= end <= shape[axis]:
-        raise InvalidFileError(f"rows {begin:,} to {end:,} of {shape[axis]:,}", tensor=tensor.name)
-    before, inner = shape[:axis], prod(shape[axis + 1 :])
-    made = (*before, end - begin, *shape[axis + 1 :])
-    if axis == len(shape) - 1 and isinstance(tensor.encoding, Blocks):
-        raise UnsupportedError("columns of a quantized tensor cannot be cut without decoding", tensor=tensor.name)
-    steps = [s // inner for s in contiguous_strides(shape)[:axis]]
-    return arrange(tensor, made, [*zip(before, steps, strict=True), (end - begin, 1)], begin)
-
-
-def joined(tensors: Sequence[Tensor], shape: tuple[int, ...]) -> Tensor:
-    """One after another along axis 0."""
-    if len({(t.dtype, t.encoding, t.shape[1:]) for t in tensors}) > 1:
-        kinds = ", ".join(dict.fromkeys(f"{t.type_name} {list(t.shape)}" for t in tensors))
-        raise InvalidFileError(f"tensors that belong together differ: {kinds}", tensor=tensors[0].name)
-    return replace(tensors[0], shape=shape, data=Derived("concat", tuple(tensors)))
-
-
-def beside(tensors: Sequence[Tensor]) -> Tensor:
-    """Side by side along the last axis."""
-    first = tensors[0]
-    if len({(t.dtype, t.encoding, t.shape[:-1]) for t in tensors}) > 1:
-        kinds = ", ".join(dict.fromkeys(f"{t.type_name} {list(t.shape)}" for t in tensors))
-        raise InvalidFileError(f"tensors that belong together differ: {kinds}", tensor=first.name)
-    shape = (*first.shape[:-1], sum(t.shape[-1] for t in tensors))
-    return replace(first, shape=shape, data=Derived("columns", tuple(tensors)))
 
 
 @dataclass(frozen=True)
@@ -211,20 +151,6 @@ class Reshape:
 
 
 @dataclass(frozen=True)
-class Regroup:
-    """Rows grouped as (``outer``, ``inner``, rest) in Hugging Face and (inner, outer, rest) in GGUF."""
-
-    outer: Size
-    inner: Size
-
-    def there(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
-        return [_swapped(t, size(self.outer, config), size(self.inner, config)) for t in tensors]
-
-    def back(self, tensors: Sequence[Tensor], config: Config) -> list[Tensor]:
-        return [_swapped(t, size(self.inner, config), size(self.outer, config)) for t in tensors]
-
-
-@dataclass(frozen=True)
 class GroupedQKV:
     """Rows as (``groups``, some heads of Q with one of K and one of V) and as all of Q, all of K, all of V."""
 
@@ -318,14 +244,6 @@ class KeyValue:
             v = dequantize(v, "f32")
         (both,) = Cut((lambda _: k.shape[1],), axis=1).back([k, v], config)
         return [reshaped(both, (both.shape[0] * both.shape[1], both.shape[2]))]
-
-
-def _swapped(tensor: Tensor, a: int, b: int) -> Tensor:
-    count = tensor.shape[0]
-    if a < 1 or b < 1 or count % (a * b):
-        raise InvalidFileError(f"{count:,} rows are not {a:,} x {b:,} groups", tensor=tensor.name)
-    rest = count // a // b
-    return rows(tensor, [(b, rest), (a, b * rest), (rest, 1)])
 
 
 def size(what: Size, config: Config) -> int:

@@ -1,0 +1,77 @@
+"""Views that transforms are made of: units of a tensor in another order, parts of it, several put together.
+
+They are descriptions; the engine reads the bytes in that order. Whole rows keep their stored form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+
+from modelglot.core.encoding import Blocks, nbytes
+from modelglot.core.errors import InvalidFileError, UnsupportedError
+from modelglot.core.tensor import Derived, Stored, Tensor, contiguous_strides
+
+
+def arrange(tensor: Tensor, shape: tuple[int, ...], view: Sequence[tuple[int, int]], first: int = 0) -> Tensor:
+    """Units of ``tensor`` in another order: ``view`` has (count, stride) in units, ``shape`` is of the result.
+
+    A unit is what is left of the bytes once the counts are divided out: rows, whole experts, or single elements.
+    """
+    count = prod(n for n, _ in view)
+    length = nbytes(tensor.dtype, tensor.encoding, shape)
+    if not count or length % count:
+        raise InvalidFileError(f"{list(tensor.shape)} cannot be cut in {count:,} equal units", tensor=tensor.name)
+    params = {"unit": length // count, "offset": first, "shape": [n for n, _ in view], "strides": [s for _, s in view]}
+    return replace(tensor, shape=shape, data=Derived("arrange", (tensor,), params))
+
+
+def reshaped(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The same values in other axes."""
+    if prod(shape) != tensor.numel:
+        raise InvalidFileError(f"{list(tensor.shape)} cannot be {list(shape)}", tensor=tensor.name)
+    if isinstance(tensor.data, Stored) and tensor.data.strides is not None:
+        return arrange(tensor, shape, [(1, 1)])
+    return replace(tensor, shape=shape)
+
+
+def rows(tensor: Tensor, order: Sequence[tuple[int, int]], first: int = 0, count: int | None = None) -> Tensor:
+    """Rows of axis 0 in another order; ``order`` has (count, stride) in rows, ``first`` the first one taken."""
+    taken = prod(n for n, _ in order)
+    if count is not None and taken != count:
+        raise InvalidFileError(f"{taken:,} rows where {count:,} are needed", tensor=tensor.name)
+    return arrange(tensor, (taken, *tensor.shape[1:]), order, first)
+
+
+def part(tensor: Tensor, begin: int, end: int, axis: int = 0) -> Tensor:
+    """``tensor[begin:end]`` along ``axis``, which may not be the last one of a quantized tensor."""
+    shape = tensor.shape
+    if not 0 <= begin <= end <= shape[axis]:
+        raise InvalidFileError(f"rows {begin:,} to {end:,} of {shape[axis]:,}", tensor=tensor.name)
+    before, inner = shape[:axis], prod(shape[axis + 1 :])
+    made = (*before, end - begin, *shape[axis + 1 :])
+    if axis == len(shape) - 1 and isinstance(tensor.encoding, Blocks):
+        raise UnsupportedError("columns of a quantized tensor cannot be cut without decoding", tensor=tensor.name)
+    steps = [s // inner for s in contiguous_strides(shape)[:axis]]
+    return arrange(tensor, made, [*zip(before, steps, strict=True), (end - begin, 1)], begin)
+
+
+def joined(tensors: Sequence[Tensor], shape: tuple[int, ...]) -> Tensor:
+    """One after another along axis 0."""
+    _check_alike(tensors, len({(t.dtype, t.encoding, t.shape[1:]) for t in tensors}))
+    return replace(tensors[0], shape=shape, data=Derived("concat", tuple(tensors)))
+
+
+def beside(tensors: Sequence[Tensor]) -> Tensor:
+    """Side by side along the last axis."""
+    first = tensors[0]
+    _check_alike(tensors, len({(t.dtype, t.encoding, t.shape[:-1]) for t in tensors}))
+    shape = (*first.shape[:-1], sum(t.shape[-1] for t in tensors))
+    return replace(first, shape=shape, data=Derived("columns", tuple(tensors)))
+
+
+def _check_alike(tensors: Sequence[Tensor], kinds: int) -> None:
+    if kinds > 1:
+        shown = ", ".join(dict.fromkeys(f"{t.type_name} {list(t.shape)}" for t in tensors))
+        raise InvalidFileError(f"tensors that belong together differ: {shown}", tensor=tensors[0].name)
