@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from modelglot.api.language import folder_of
+from modelglot.api.folders import folder_of
 from modelglot.api.reading import PathLike, read_model
 from modelglot.core.errors import CannotOpenError, LimitError, MissingExtraError, ModelFileError
 from modelglot.core.limits import Limits

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from modelglot.api import ollama_store
-from modelglot.api.language import folder_of
+from modelglot.api.folders import folder_of
 from modelglot.api.methods import method_notes
 from modelglot.api.reading import PathLike, detect, read_as, read_model
 from modelglot.core.errors import CannotOpenError, ModelFileError, located

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import replace
 
+from modelglot.api.folders import folder_of
 from modelglot.api.methods import decoded
 from modelglot.core.derive import as_dtype, as_floats
 from modelglot.core.encoding import Blocks
@@ -18,7 +18,6 @@ from modelglot.engine.stream import read
 from modelglot.families import lora
 from modelglot.families.to_gguf import losses, to_gguf
 from modelglot.families.to_hugging_face import to_hugging_face
-from modelglot.families.tokenizer.folder import Folder
 from modelglot.passes.cast import Rule
 
 _FLOATS = ("f32", "f16", "bf16")
@@ -94,22 +93,3 @@ def lora_as(model: Model, source: str, dialect: str, limits: Limits | None) -> M
         return lora.converted(model, dialect, lambda tensor: _floats(tensor, pool)[0], settings)
     finally:
         pool.close()
-
-
-def folder_of(model: Model, source: str, limits: Limits) -> Folder:
-    """The text files beside the weights, read one by one when asked for. Raises LimitError for one that is too long."""
-    sides = {side.name: side for side in model.sides}
-
-    def read_side(name: str) -> bytes | None:
-        side = sides.get(name)
-        if side is None or side.extent is None:
-            return side.data if side else None
-        extent = side.extent
-        limits.check("header", extent.length, f"`{name}`")
-        pool = SourcePool(model.files)
-        try:
-            return pool(extent.file).pread(extent.offset, extent.length)
-        finally:
-            pool.close()
-
-    return Folder(read_side, tuple(sides), os.path.basename(os.path.abspath(source)))

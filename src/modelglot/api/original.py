@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from modelglot.api.language import folder_of
+from modelglot.api.folders import folder_of
 from modelglot.core.errors import InvalidFileError, UnsupportedError
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model, SideFile

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -44,17 +44,22 @@ MODULES = (
 
 @cache
 def families() -> tuple[Family, ...]:
-    return tuple(import_module(f"modelglot.families.{name}").FAMILY for name in MODULES)
+    return tuple(_each())
+
+
+def _each() -> Iterator[Family]:
+    """One after another, so that a search imports no more than it looks at."""
+    return (import_module(f"modelglot.families.{name}").FAMILY for name in MODULES)
 
 
 def by_config(config: Mapping[str, Any]) -> Family:
     """The family of a ``config.json``. Raises UnsupportedError naming the nearest one."""
     wanted = [str(name) for name in config.get("architectures") or () if isinstance(name, str)]
-    for family in families():
+    for family in _each():
         if any(name in family.models for name in wanted):
             return family
     kind = config.get("model_type")
-    for family in families():
+    for family in _each():
         if not wanted and kind == family.model_type:
             return family
     raise _unknown(wanted[0] if wanted else str(kind), [m for f in families() for m in f.models])
@@ -63,9 +68,8 @@ def by_config(config: Mapping[str, Any]) -> Family:
 def by_metadata(metadata: Mapping[str, Any]) -> Family:
     """The family of a GGUF file. Raises UnsupportedError naming the nearest one."""
     arch = str(metadata.get("general.architecture"))
-    found = [f for f in families() if f.arch == arch]
-    for family in found:
-        if family.like is None or family.like(metadata):
+    for family in _each():
+        if family.arch == arch and (family.like is None or family.like(metadata)):
             return family
     raise _unknown(arch, [f.arch for f in families()])
 
