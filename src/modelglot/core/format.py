@@ -77,8 +77,8 @@ class FileSet(Protocol):
     primary: str | None  # the name of the file given; None when a folder was given
     root: str  # the folder's path
 
-    def names(self) -> Sequence[str]:
-        """Names in the folder, sorted; with ``/`` for one level of sub-folders."""
+    def names(self, depth: int = 1) -> Sequence[str]:
+        """Names in the folder, sorted; with ``/`` for ``depth`` levels of sub-folders."""
         ...
 
     def open(self, name: str) -> Source:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from modelglot.core.graph import Graph
 from modelglot.core.metadata import Metadata
 from modelglot.core.notes import Note
 from modelglot.core.tensor import Extent, Stored, Tensor
@@ -40,7 +41,8 @@ class SideFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What a reader returns. ``tree`` is None for flat formats; `Extent.file` counts in ``files``."""
+    """What a reader returns. ``tree`` is None for flat formats, ``graph`` for bare weights; `Extent.file`
+    counts in ``files``."""
 
     format: str
     files: tuple[FileRef, ...]
@@ -50,6 +52,7 @@ class Model:
     tree: Any = None
     sides: tuple[SideFile, ...] = ()
     notes: tuple[Note, ...] = ()
+    graph: Graph | None = None
 
     @property
     def nbytes(self) -> int:

@@ -11,6 +11,7 @@ from modelglot.features.inspect.tree import Branch
 from modelglot.report.lines import Line, line, number, plural, size
 
 _METADATA_SHOWN = 24
+_OPERATORS_SHOWN, _SIGNATURES_SHOWN, _PORTS_SHOWN = 12, 6, 8
 
 
 def render(report: InspectReport, *, depth: int | None = None, metadata: bool = False) -> Iterator[Line]:
@@ -21,6 +22,7 @@ def render(report: InspectReport, *, depth: int | None = None, metadata: bool = 
         style = "yellow" if note.level == "warning" else "dim"
         yield line(("warning: " if note.level == "warning" else "note: ", style), printable(note.text, limit=500))
     yield from _training(report)
+    yield from _graph(report)
     yield from _metadata(report, metadata)
     yield from _files(report)
     if report.tree.children:
@@ -79,6 +81,32 @@ def _training(report: InspectReport) -> Iterator[Line]:
 
 def _value(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else printable(str(value), limit=60)
+
+
+def _graph(report: InspectReport) -> Iterator[Line]:
+    graph = report.model.graph
+    if graph is None:
+        return
+    yield line("")
+    yield line(("graph", "bold"))
+    kinds = [
+        f"{printable(name)} x{count:,}" if count > 1 else printable(name) for name, count in graph.operators.items()
+    ]
+    more = f", and {len(kinds) - _OPERATORS_SHOWN} more kinds" if len(kinds) > _OPERATORS_SHOWN else ""
+    yield line(f"  {graph.dialect}, {plural(graph.nodes, 'node')}: ", ", ".join(kinds[:_OPERATORS_SHOWN]), more)
+    if graph.functions:
+        yield line(
+            "  functions: ", ", ".join(printable(f) for f in graph.functions[:6]), " ..." * (len(graph.functions) > 6)
+        )
+    for signature in graph.signatures[:_SIGNATURES_SHOWN]:
+        yield line("  ", (printable(signature.name), "cyan"))
+        for what, ports in (("in ", signature.inputs), ("out", signature.outputs)):
+            for port in ports[:_PORTS_SHOWN]:
+                yield line(f"    {what} ", printable(str(port)))
+            if len(ports) > _PORTS_SHOWN:
+                yield line(f"    ... {len(ports) - _PORTS_SHOWN:,} more")
+    if len(graph.signatures) > _SIGNATURES_SHOWN:
+        yield line(f"  ... {len(graph.signatures) - _SIGNATURES_SHOWN:,} more signatures")
 
 
 def _metadata(report: InspectReport, whole: bool) -> Iterator[Line]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 
 from modelglot.core.errors import CannotOpenError, DamagedFileError, UnsafeContentError
@@ -127,8 +129,8 @@ class LocalFiles:
         self._refs: dict[str, FileRef] = {}
         self._numbers: dict[str, int] = {}
 
-    def names(self) -> tuple[str, ...]:
-        return list_names(self.root or ".")
+    def names(self, depth: int = 1) -> tuple[str, ...]:
+        return list_names(self.root or ".", depth)
 
     def open(self, name: str) -> FileSource:
         if name not in self._sources:
@@ -181,25 +183,25 @@ def _link_stays(path: str, root: str) -> bool:
     return os.path.dirname(target) == os.path.join(cache, "blobs")
 
 
-def list_names(folder: str) -> tuple[str, ...]:
-    """File names in a folder and, as ``sub/name``, in its direct sub-folders; sorted, hidden ones left out."""
-    found: list[str] = []
+def list_names(folder: str, depth: int = 1) -> tuple[str, ...]:
+    """File names in a folder and, as ``sub/name``, in ``depth`` levels of sub-folders; sorted, hidden folders left out.
+
+    A sub-folder that cannot be listed is passed over; links to folders are not followed.
+    """
     try:
-        for entry in os.scandir(folder):
-            if entry.is_file():
-                found.append(entry.name)
-            elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                found.extend(_children(entry))
+        return tuple(sorted(_below(folder, "", depth)))
     except OSError as error:
         raise CannotOpenError(f"cannot list: {reason(error)}", path=folder) from None
-    return tuple(sorted(found))
 
 
-def _children(folder: os.DirEntry[str]) -> list[str]:
-    try:
-        return [f"{folder.name}/{e.name}" for e in os.scandir(folder.path) if e.is_file()]
-    except OSError:
-        return []
+def _below(folder: str, prefix: str, depth: int) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_file():
+                yield prefix + entry.name
+            elif depth and entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                with suppress(OSError):
+                    yield from _below(entry.path, f"{prefix}{entry.name}/", depth - 1)
 
 
 def reason(error: OSError) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelglot.core.graph import Graph
 from modelglot.core.metadata import Metadata, is_array
 from modelglot.core.model import Model, ties
 from modelglot.core.notes import Note
@@ -75,6 +76,7 @@ class InspectReport:
             "calls": list(self.calls),
             "metadata": {k: {"type": e.type, "value": plain(e.value)} for k, e in model.metadata.entries()},
             "notes": [{"code": n.code, "level": n.level, "text": n.text} for n in self.notes],
+            "graph": _graph(model.graph),
             "tensors": [_tensor(t) for t in model.tensors.values()],
         }  # fmt: skip
 
@@ -168,6 +170,22 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
     elif isinstance(data, Derived):
         row["derived"] = data.kernel
     return row
+
+
+def _graph(graph: Graph | None) -> dict[str, Any] | None:
+    if graph is None:
+        return None
+    ports = [
+        {"name": s.name, "inputs": [p._asdict() for p in s.inputs], "outputs": [p._asdict() for p in s.outputs]}
+        for s in graph.signatures
+    ]
+    return {
+        "dialect": graph.dialect,
+        "nodes": graph.nodes,
+        "operators": dict(graph.operators),
+        "functions": list(graph.functions),
+        "signatures": ports,
+    }
 
 
 def short(metadata: Metadata, key: str, *, cut: int = CUT) -> str:

@@ -1,0 +1,35 @@
+"""What a source says of the layer that a weight belongs to, kept in ``Tensor.extra`` for the pass that changes layouts.
+
+A reader that knows the layer (from a graph, a configuration, an object tree) writes it with `describe`; nobody guesses.
+
+``axes`` has one letter an axis, outermost first: ``o`` outputs, ``i`` inputs (of one group, for convolutions), ``m``
+channel multiplier of a depthwise kernel (whose ``i`` are all inputs), ``d`` ``h`` ``w`` depth, height and width of a
+kernel, ``n`` directions of a recurrent layer, ``1`` an axis of size one. PyTorch's convolution is ``oihw``, that of
+TensorFlow ``hwio``, its depthwise one ``hwim``; a dense kernel is ``oi`` in PyTorch and ``io`` in Keras.
+
+``gates`` is the order of the gates that a recurrent weight holds along ``o``: letters of ``ifco`` (LSTM: input, forget,
+cell, output) or ``rzn`` (GRU: reset, update, new).
+
+Kinds: dense, conv, conv-transpose, depthwise-conv, embedding, batch-norm, norm, lstm, gru, rnn, attention, other.
+Roles: kernel, recurrent-kernel, bias, recurrent-bias; scale and offset (gamma, beta); mean, variance, counter; table,
+other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+KIND, ROLE, AXES, GATES = "layer:kind", "layer:role", "layer:axes", "layer:gates"
+
+
+def describe(kind: str, role: str, axes: str | None = None, gates: str | None = None) -> dict[str, Any]:
+    """The entries of ``Tensor.extra`` for a weight: its layer's kind, its role in it."""
+    found = {KIND: kind, ROLE: role, AXES: axes, GATES: gates}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def axes(extra: Mapping[str, Any]) -> str | None:
+    """The axes a reader told, or None."""
+    value = extra.get(AXES)
+    return value if isinstance(value, str) else None
