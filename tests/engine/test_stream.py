@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from typing import Any
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelglot.api.memory import MemoryPool
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import BLOCKS
-from modelglot.core.errors import DamagedFileError
+from modelglot.core.errors import DamagedFileError, InvalidFileError
 from modelglot.core.tensor import Derived, Extent, Inline, Missing, Stored, Tensor, contiguous_strides
+from modelglot.core.views import assembled, beside, run
 from modelglot.engine.stream import chunks, in_order, read
 
 
@@ -190,6 +193,74 @@ def test_columns_side_by_side(widths: tuple[int, ...], size: int) -> None:
     parts.append(tensor(half, Derived("cast", (deflated,), {"from": "f16", "to": "f32"})))
     pool = MemoryPool([memoryview(a.tobytes()) for a in (turned, *arrays[1:])] + [memoryview(packed)])
     expected = np.concatenate([*arrays, half.astype("<f4")], axis=1)
-    made = tensor(expected, Derived("columns", tuple(parts)))
+    made = beside(parts)
     assert in_order(made)
     assert collect(made, pool, size) == expected.tobytes()
+
+
+@st.composite
+def tilings(draw: st.DrawFn) -> Any:
+    """A shape and a grid of boxes over it; those at the far edges may reach past the end, as chunks of an array do."""
+    shape = tuple(draw(st.lists(st.integers(1, 9), min_size=0, max_size=4)))
+    chunk = tuple(draw(st.integers(1, n)) for n in shape)
+    origins = list(np.ndindex(*(-(-n // c) for n, c in zip(shape, chunk, strict=True))))
+    return shape, chunk, [tuple(i * c for i, c in zip(o, chunk, strict=True)) for o in draw(st.permutations(origins))]
+
+
+CODECS = {
+    "raw": bytes,
+    "zlib": zlib.compress,
+    "gzip": gzip.compress,
+    "deflate": lambda raw: zlib.compress(raw, wbits=-15),
+    "zstd": zstandard.compress,
+}
+
+
+@settings(max_examples=200, deadline=None)
+@given(tilings(), st.sampled_from([4, 12, 64, 1 << 20]), st.sampled_from(list(CODECS)), st.booleans())
+def test_a_tensor_of_boxes(tiling: Any, size: int, codec: str, drop: bool) -> None:
+    shape, chunk, origins = tiling
+    whole = np.arange(int(np.prod(shape)), dtype="<f4").reshape(shape) + 1
+    padded = np.pad(whole, [(0, c) for c in chunk]) if shape else whole.copy()
+    if drop and len(origins) > 1:  # what no box covers is zero
+        hole = origins.pop()
+        whole[tuple(slice(o, o + c) for o, c in zip(hole, chunk, strict=True))] = 0
+    raw, parts = bytearray(), []
+    for origin in origins:
+        box = padded[tuple(slice(o, o + c) for o, c in zip(origin, chunk, strict=True))]
+        packed = CODECS[codec](box.tobytes())
+        parts.append((origin, tensor(box, Stored((Extent(0, len(raw), len(packed), codec),)))))
+        raw += packed
+    made = assembled(tensor(whole, Missing("")), parts)
+    assert collect(made, MemoryPool([memoryview(raw)]), size) == whole.tobytes()
+    assert in_order(made)
+
+
+def test_a_box_outside_of_its_tensor_is_an_error() -> None:
+    whole, part = np.zeros((4, 4), np.float32), np.zeros((2, 4), np.float32)
+    made = assembled(tensor(whole, Missing("")), [((4, 0), tensor(part, Inline(part.tobytes())))])
+    with pytest.raises(InvalidFileError, match="outside"):
+        read(made, MemoryPool([]))
+
+
+@pytest.mark.parametrize("codec", ["zlib", "gzip", "deflate", "zstd"])
+def test_damaged_compressed_bytes_are_an_error_with_a_place(codec: str) -> None:
+    whole = np.arange(64, dtype="<f4")
+    with pytest.raises(DamagedFileError):
+        read(tensor(whole, Stored((Extent(0, 0, 9, codec),))), MemoryPool([memoryview(b"\xff" * 9)]))
+
+
+def test_shuffled_bytes_are_put_back() -> None:
+    whole = np.arange(64, dtype="<f4")
+    shuffled = np.frombuffer(whole.tobytes(), np.uint8).reshape(-1, 4).T.tobytes()  # what HDF5's shuffle filter does
+    made = tensor(whole, Derived("unshuffle", (tensor(whole, Inline(shuffled)),), {"width": 4}))
+    assert bytes(read(made, MemoryPool([]))) == whole.tobytes()
+
+
+@pytest.mark.parametrize("codec", ["raw", "zlib"])
+def test_a_run_of_elements(codec: str) -> None:
+    whole = np.arange(64, dtype="<f4")
+    packed = CODECS[codec](whole.tobytes())
+    cut = run(tensor(whole, Stored((Extent(0, 0, len(packed), codec),))), 5, 20)
+    assert cut.shape == (20,)
+    assert bytes(read(cut, MemoryPool([memoryview(packed)]))) == whole[5:25].tobytes()

@@ -20,7 +20,7 @@ class Extent(NamedTuple):
     file: int
     offset: int
     length: int
-    codec: str = "raw"  # raw | deflate
+    codec: str = "raw"  # raw | deflate | zlib | gzip | zstd
 
 
 class Stored(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 
 from modelglot.core.encoding import Blocks, Opaque, nbytes
@@ -10,9 +9,13 @@ from modelglot.core.errors import DamagedFileError, UnsupportedError, located
 from modelglot.core.format import Source
 from modelglot.core.tensor import Derived, Extent, Inline, Missing, Stored, Tensor, span
 from modelglot.core.unusual import Unusual
+from modelglot.engine.assemble import Box, assembled
+from modelglot.engine.codecs import inflated, skipping
 from modelglot.engine.gather import Fetch, ascending, bands
 
 CHUNK = 4 << 20
+
+_ASCENDING = ("assemble", "unshuffle")  # kernels of the engine that yield in order whatever their inputs do
 
 Open = Callable[[int], Source]
 Seen = Callable[[Unusual], None]
@@ -57,7 +60,7 @@ def in_order(tensor: Tensor) -> bool:
 
         if data.kernel == "arrange":
             return ascending(tuple(data.params["shape"]), tuple(data.params["strides"]))
-        return needs_all(data.kernel) or data.kernel == "columns" or all(map(in_order, data.inputs))
+        return needs_all(data.kernel) or data.kernel in _ASCENDING or all(map(in_order, data.inputs))
     return not (isinstance(data, Stored) and data.strides is not None) or ascending(tensor.shape, data.strides)
 
 
@@ -87,30 +90,12 @@ def _decoded(extent: Extent, source: Open, skip: int, most: int, size: int) -> I
             file.readinto(extent.offset + skip + at, piece)
             yield piece
         return
-    if extent.codec != "deflate":
-        raise UnsupportedError(f"no reader for the codec `{extent.codec}`")
-    inflater = zlib.decompressobj(-15)
-    held = bytearray()
-    with located(path=file.path):
-        for at in range(0, extent.length, CHUNK // 4):
-            raw = file.pread(extent.offset + at, min(CHUNK // 4, extent.length - at))
-            while raw and most > 0:
-                try:
-                    held += inflater.decompress(raw, size)
-                except zlib.error as error:
-                    raise DamagedFileError(f"the compressed data is damaged: {error}", offset=extent.offset) from None
-                raw = inflater.unconsumed_tail
-                if skip:
-                    dropped = min(skip, len(held))
-                    del held[:dropped]
-                    skip -= dropped
-                while len(held) >= size and most > 0:
-                    full = bytes(held[: min(size, most)])
-                    del held[: len(full)]
-                    most -= len(full)
-                    yield full
-        if most and held:
-            yield bytes(held[:most])
+    raw = (
+        file.pread(extent.offset + at, min(CHUNK // 4, extent.length - at))
+        for at in range(0, extent.length, CHUNK // 4)
+    )
+    with located(path=file.path, base=extent.offset):
+        yield from skipping(inflated(extent.codec, raw, size), skip, most, size)
 
 
 def _swapped(tensor: Tensor, piece: bytes | memoryview) -> bytes:
@@ -189,8 +174,13 @@ def _derived(tensor: Tensor, data: Derived, source: Open, size: int, seen: Seen 
             yield from ((start + at, piece) for at, piece in chunks(part, source, size, seen))
             start += part.nbytes
         return
-    if data.kernel == "columns":
-        yield from _columns(data, source, size, seen)
+    if data.kernel == "assemble":
+        yield from _assembled(tensor, data, source, size, seen)
+        return
+    if data.kernel == "unshuffle":
+        from modelglot.kernels.arrays import unshuffle
+
+        yield 0, unshuffle(read(data.inputs[0], source, seen), int(data.params["width"]))
         return
     if needs_all(data.kernel):
         made = whole(data.kernel, [read(t, source, seen) for t in data.inputs], data.params)
@@ -208,31 +198,31 @@ def _derived(tensor: Tensor, data: Derived, source: Open, size: int, seen: Seen 
         yield at * after // before, run(piece, at * tensor.numel // before)
 
 
-def _columns(data: Derived, source: Open, size: int, seen: Seen | None) -> Iterator[Chunk]:
-    """Inputs side by side along their last axis, a band of rows of each at a time."""
-    from modelglot.kernels.arrays import side_by_side
+def _assembled(tensor: Tensor, data: Derived, source: Open, size: int, seen: Seen | None) -> Iterator[Chunk]:
+    """Inputs at their places in the whole, a band of rows at a time."""
+    shape = _in_bytes(tensor, tensor.shape)
+    boxes = [
+        Box(_in_bytes(part, origin) if origin else (0,), _in_bytes(part, part.shape), *_part_rows(part, source, seen))
+        for part, origin in zip(data.inputs, data.params["origins"], strict=True)
+        if part.nbytes
+    ]
+    if tensor.nbytes:
+        yield from assembled(shape, boxes, size)
 
-    inputs = [t for t in data.inputs if t.nbytes]
-    widths = [nbytes(t.dtype, t.encoding, t.shape[-1:]) for t in inputs]
-    band = max(1, size // 2 // max(sum(widths), 1))
-    parts = [_cut(_rows(t, source, band * w, seen), band * w) for t, w in zip(inputs, widths, strict=True)]
-    for number, pieces in enumerate(zip(*parts, strict=True)):
-        yield number * band * sum(widths), side_by_side(pieces, widths)
+
+def _in_bytes(tensor: Tensor, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Sizes or positions with the last one in bytes; one axis where there is none."""
+    last = nbytes(tensor.dtype, tensor.encoding, tuple(axes[-1:]))
+    return (*axes[:-1], last)
 
 
-def _cut(pieces: Iterator[Chunk], length: int) -> Iterator[bytes | memoryview]:
-    """The same bytes in pieces of ``length`` but the last."""
-    held = bytearray()
-    for _, piece in pieces:
-        if not held and len(piece) == length:
-            yield piece
-            continue
-        held += piece
-        while len(held) >= length:
-            yield bytes(held[:length])
-            del held[:length]
-    if held:
-        yield bytes(held)
+def _part_rows(part: Tensor, source: Open, seen: Seen | None) -> tuple[Callable[[int, int], bytes | memoryview], bool]:
+    row, stored = nbytes(part.dtype, part.encoding, part.shape[1:]) if len(part.shape) > 1 else 1, part.data
+    if isinstance(stored, Stored) and _is_run(stored):
+        extent = stored.extents[0]
+        fetch = _stored(source(extent.file), extent.offset)
+        return lambda first, count: fetch(first * row, count * row), True
+    return lambda first, count: memoryview(read(part, source, seen))[first * row : (first + count) * row], False
 
 
 def _rows(tensor: Tensor, source: Open, size: int, seen: Seen | None = None) -> Iterator[Chunk]:

@@ -9,8 +9,8 @@ from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import BLOCKS, PLAIN
 from modelglot.core.errors import InvalidFileError
 from modelglot.core.tensor import Derived, Tensor
+from modelglot.core.views import arrange, joined, reshaped
 from modelglot.families.family import Config
-from modelglot.families.views import arrange, joined, reshaped
 
 _CODES = 16  # bytes of the 32 numbers of a block; its exponent is one more
 

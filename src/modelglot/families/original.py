@@ -12,11 +12,11 @@ from modelglot.core.metadata import Metadata
 from modelglot.core.model import Model
 from modelglot.core.notes import Note
 from modelglot.core.tensor import Tensor
+from modelglot.core.views import beside, joined
 from modelglot.families.family import Config, rule
 from modelglot.families.names import Names
 from modelglot.families.original_params import config_of, numbers
 from modelglot.families.transforms import RopeRows
-from modelglot.families.views import beside, joined
 
 # Here the other side of a rule is Meta's name; its rows of Q and K are in the order that GGUF has too.
 RULES = (

@@ -15,8 +15,8 @@ from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import PLAIN, Blocks
 from modelglot.core.errors import InvalidFileError
 from modelglot.core.tensor import Derived, Tensor, contiguous_strides
+from modelglot.core.views import arrange, joined, part, reshaped, rows
 from modelglot.families.family import Config
-from modelglot.families.views import arrange, joined, part, reshaped, rows
 
 Size = str | Callable[[Config], int]
 

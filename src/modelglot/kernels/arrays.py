@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -113,7 +112,19 @@ def strided(data: Any, itemsize: int, shape: tuple[int, ...], strides: tuple[int
     return view.tobytes()
 
 
-def side_by_side(pieces: Sequence[Any], widths: Sequence[int]) -> bytes:
-    """Rows of each piece, ``widths`` bytes long, joined to longer rows."""
-    rows = [np.frombuffer(p, np.uint8).reshape(-1, w) for p, w in zip(pieces, widths, strict=True)]
-    return np.concatenate(rows, axis=1).tobytes()
+def place(
+    whole: bytearray, shape: tuple[int, ...], origin: tuple[int, ...], part: Any, part_shape: tuple[int, ...]
+) -> None:
+    """Write a box of bytes into ``whole`` at ``origin``; what lies outside is cut off."""
+    target = np.frombuffer(whole, np.uint8).reshape(shape)
+    box = np.frombuffer(part, np.uint8).reshape(part_shape)
+    fits = tuple(min(p, s - o) for p, s, o in zip(part_shape, shape, origin, strict=True))
+    where = tuple(slice(o, o + f) for o, f in zip(origin, fits, strict=True))
+    target[where] = box[tuple(slice(f) for f in fits)]
+
+
+def unshuffle(data: Any, width: int) -> bytes:
+    """Bytes that were grouped by their place in elements of ``width`` bytes, put back; a rest stays at the end."""
+    raw = np.frombuffer(data, np.uint8)
+    whole = len(raw) // width * width
+    return raw[:whole].reshape(width, -1).T.tobytes() + raw[whole:].tobytes()

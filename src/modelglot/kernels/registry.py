@@ -1,7 +1,7 @@
 """Kernels by the name a `Derived` tensor carries. Those of `_TABLE` are element-wise: chunk in, chunk out.
 
-``arrange`` (units in another order), ``concat`` (one after another) and ``columns`` (side by side) move bytes only: the
-engine does them itself.
+``arrange`` (units in another order), ``concat`` (one after another), ``assemble`` (boxes at their places) and
+``unshuffle`` (bytes grouped by place, put back into elements) move bytes only: the engine does them itself.
 ``quantize`` and ``dequantize`` need chunks of whole blocks (`modelglot.core.encoding.BLOCKS`), and ``quantize`` with
 an importance matrix chunks of whole rows. Those of `_WHOLE` need all parts of a weight and give float32 or codes.
 """

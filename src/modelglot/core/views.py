@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from math import prod
 
 from modelglot.core.encoding import Blocks, nbytes
@@ -68,7 +69,33 @@ def beside(tensors: Sequence[Tensor]) -> Tensor:
     first = tensors[0]
     _check_alike(tensors, len({(t.dtype, t.encoding, t.shape[:-1]) for t in tensors}))
     shape = (*first.shape[:-1], sum(t.shape[-1] for t in tensors))
-    return replace(first, shape=shape, data=Derived("columns", tuple(tensors)))
+    ends = list(accumulate(t.shape[-1] for t in tensors))
+    origins = [(*(0 for _ in shape[1:]), end - t.shape[-1]) for t, end in zip(tensors, ends, strict=True)]
+    return assembled(replace(first, shape=shape), list(zip(origins, tensors, strict=True)))
+
+
+def assembled(whole: Tensor, parts: Sequence[tuple[tuple[int, ...], Tensor]]) -> Tensor:
+    """``whole`` (its name, dtype and shape) made of boxes: (origin in elements, tensor) pairs of the same dtype.
+
+    What of a box lies outside is cut off, what no box covers is zero. A single box of the whole shape is that tensor.
+    """
+    if len(parts) == 1 and parts[0][1].shape == whole.shape:
+        return replace(whole, data=parts[0][1].data, encoding=parts[0][1].encoding)
+    _check_alike([t for _, t in parts], len({(t.dtype, t.encoding, len(t.shape)) for _, t in parts}))
+    data = Derived("assemble", tuple(t for _, t in parts), {"origins": [list(o) for o, _ in parts]})
+    return replace(whole, data=data)
+
+
+def run(tensor: Tensor, begin: int, count: int) -> Tensor:
+    """Elements ``begin`` to ``begin + count`` of a plain tensor read flat, as one axis."""
+    if not 0 <= begin <= begin + count <= tensor.numel:
+        raise InvalidFileError(f"elements {begin:,} to {begin + count:,} of {tensor.numel:,}", tensor=tensor.name)
+    data, item = tensor.data, tensor.dtype.itemsize
+    if isinstance(data, Stored) and data.strides is None and len(data.extents) == 1 and data.extents[0].codec == "raw":
+        extent = data.extents[0]
+        cut = extent._replace(offset=extent.offset + begin * item, length=count * item)
+        return replace(tensor, shape=(count,), data=data._replace(extents=(cut,)))
+    return arrange(tensor, (count,), [(count, 1)], begin)
 
 
 def _check_alike(tensors: Sequence[Tensor], kinds: int) -> None:
