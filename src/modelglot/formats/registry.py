@@ -26,6 +26,7 @@ BUILTIN: dict[str, str] = {
     "gguf": "modelglot.formats.gguf",
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
+    "flax": "modelglot.formats.flax",
     "not-a-model": "modelglot.formats.not_a_model",
 }
 
