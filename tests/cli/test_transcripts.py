@@ -27,10 +27,12 @@ VARIES = (
 
 def run(command: str, folder: Path) -> str:
     words = shlex.split(command)
-    if words[0] != "modelglot":
-        done = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True)
+    env = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100"}
+    if words[0] != "modelglot" or "|" in words:
+        ours = f"{shlex.quote(sys.executable)} -m modelglot"
+        shell = f'modelglot() {{ {ours} "$@"; }}\n{command}'
+        done = subprocess.run(["sh", "-c", shell], cwd=folder, capture_output=True, text=True, env=env)
     else:
-        env = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100"}
         done = subprocess.run(
             [sys.executable, "-m", "modelglot", *words[1:]], cwd=folder, capture_output=True, text=True, env=env
         )

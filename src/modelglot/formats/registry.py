@@ -27,6 +27,7 @@ BUILTIN: dict[str, str] = {
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",
+    "flax": "modelglot.formats.flax",
     "not-a-model": "modelglot.formats.not_a_model",
 }
 

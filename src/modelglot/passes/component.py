@@ -18,7 +18,8 @@ _KEYS = {
     "model": ("state_dict", "model_state_dict", "model", "model_state", "module", "net", "network", "weights", "params",
               "generator", "encoder", "backbone", "state"),
     "ema": ("ema", "ema_state_dict", "model_ema", "ema_model", "state_dict_ema", "params_ema", "averaged_model"),
-    "optimizer": ("optimizer", "optimizer_state_dict", "optimizer_states", "optimizer_state", "optim", "optimizers"),
+    "optimizer": ("optimizer", "optimizer_state_dict", "optimizer_states", "optimizer_state", "optim", "optimizers",
+                  "opt_state", "opt"),
     "scheduler": ("scheduler", "lr_schedulers", "lr_scheduler", "scheduler_state_dict"),
 }  # fmt: skip
 _EMA_PREFIXES = ("model_ema.", "ema.", "ema_model.")
