@@ -1,4 +1,4 @@
-"""Sorted tables as LevelDB defined them: keys in order with values, in blocks with checksums, and an index of the blocks.
+"""Sorted tables as LevelDB defined them: keys in order with values, in blocks with checksums, and an index of them.
 
 TensorFlow keeps its checkpoints' indexes in them. Specification: github.com/google/leveldb, doc/table_format.md.
 """

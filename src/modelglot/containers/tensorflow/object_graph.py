@@ -54,8 +54,8 @@ def parse(data: bytes, limits: Limits) -> list[Node]:
 
 
 def optimizer_keys(nodes: list[Node]) -> set[str]:
-    """Keys of slot variables, and of what hangs below an object that has slots or is called an optimizer and is not also
-    reached as part of the model."""
+    """Keys of slot variables, and of what hangs below an object that has slots or is called an optimizer, unless the
+    model reaches it too."""
     if not nodes:
         return set()
     owners = {n for n, node in enumerate(nodes) if node.slots}
