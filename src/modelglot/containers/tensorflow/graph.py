@@ -16,6 +16,7 @@ from modelglot.core.graph import Graph, Port, Signature, counted
 from modelglot.core.limits import Limits
 
 _NO_RESULT = ("Const", "Placeholder", "PlaceholderWithDefault", "NoOp", "Assert")
+_OTHER = ("gradients/", "save/", "init")  # of the training program, not of the model
 _MANY = 16  # ends of a graph beyond which nobody means them as its outputs
 
 
@@ -173,7 +174,7 @@ def summary(graph: GraphDef, signatures: Iterable[Signature] = ()) -> Graph:
 def _implied(graph: GraphDef) -> Iterator[Signature]:
     inputs = tuple(Port(n.name, word_of(n.type()), n.shape()) for n in graph.nodes if n.op.startswith("Placeholder"))
     used = {source_of(i) for n in graph.nodes for i in n.inputs}
-    ends = [n for n in graph.nodes if n.name not in used and n.op not in _NO_RESULT]
+    ends = [n for n in graph.nodes if n.name not in used and n.op not in _NO_RESULT and not n.name.startswith(_OTHER)]
     outputs = tuple(Port(n.name, word_of(n.type("T")), None) for n in ends)
     if inputs or outputs:
         yield Signature("main", inputs, outputs if len(outputs) <= _MANY else ())

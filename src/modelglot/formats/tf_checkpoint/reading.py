@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from modelglot.containers.protobuf_file import message
-from modelglot.containers.tensorflow.bundle import TEXT, Bundle, read_bundle
+from modelglot.containers.tensorflow.bundle import GRAPH, TEXT, Bundle, read_bundle
 from modelglot.containers.tensorflow.graph import read_meta_graph, summary
 from modelglot.containers.tensorflow.layers import layers
-from modelglot.containers.tensorflow.object_graph import COUNTER, name_of, optimizer_keys, parse
-from modelglot.containers.tensorflow.prefix import META, find
-from modelglot.core.errors import ModelFileError, printable
+from modelglot.containers.tensorflow.object_graph import COUNTER, name_of, parse, parts_of
+from modelglot.containers.tensorflow.prefix import INDEX, META, find
+from modelglot.core.errors import ModelFileError, located, printable
 from modelglot.core.format import FileSet
 from modelglot.core.graph import Graph
 from modelglot.core.limits import Limits
@@ -40,8 +40,10 @@ def read(files: FileSet, limits: Limits) -> Model:
     optimizer = _name_based_slots(bundle.tensors)
     if bundle.object_graph is not None:
         dialect = "object-based"
-        optimizer = optimizer_keys(parse(bundle.object_graph, limits)) & bundle.tensors.keys()
-        names = _object_names(bundle.tensors)
+        with located(path=files.open(where.prefix + INDEX).path, tensor=GRAPH):
+            parts = parts_of(parse(bundle.object_graph, limits))
+        optimizer = parts.optimizer & bundle.tensors.keys()
+        names = _object_names(bundle.tensors, parts.names)
     graph, said, notes = _meta(files, where.prefix + META, bundle.tensors, limits)
     tensors = {names[key]: _called(tensor, names[key], said.get(key)) for key, tensor in bundle.tensors.items()}
     return Model(
@@ -72,11 +74,11 @@ def _meta(files: FileSet, name: str, keys: Iterable[str], limits: Limits) -> _Me
     return summary(meta.graph, meta.signatures), layers(meta.graph.nodes, keys), []
 
 
-def _object_names(keys: Iterable[str]) -> dict[str, str]:
+def _object_names(keys: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
     """Object paths where they are unique, whole keys elsewhere."""
     paths: dict[str, list[str]] = {}
     for key in keys:
-        paths.setdefault(name_of(key), []).append(key)
+        paths.setdefault(known.get(key) or name_of(key), []).append(key)
     return {key: path if len(same) == 1 else key for path, same in paths.items() for key in same}
 
 
