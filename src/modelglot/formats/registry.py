@@ -27,6 +27,7 @@ BUILTIN: dict[str, str] = {
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "flax": "modelglot.formats.flax",
+    "orbax": "modelglot.formats.orbax",
     "not-a-model": "modelglot.formats.not_a_model",
 }
 
