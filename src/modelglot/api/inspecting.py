@@ -10,8 +10,8 @@ from typing import Any
 from modelglot.api import ollama_store
 from modelglot.api.folders import folder_of
 from modelglot.api.methods import method_notes
-from modelglot.api.reading import PathLike, detect, read_as, read_model
-from modelglot.core.errors import CannotOpenError, ModelFileError, located
+from modelglot.api.reading import PathLike, detect, existing, read_as, read_model
+from modelglot.core.errors import ModelFileError, located
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.families.recognise import recognise
@@ -34,8 +34,7 @@ def inspect(
     tree one line a tensor. Raises the errors of `open`."""
     text = os.fspath(path)
     stored = ollama_store.find(text, limits) if format is None else None
-    if stored is None and not os.path.lexists(text):
-        raise CannotOpenError("no such file or folder", path=text)
+    text = text if stored is not None else existing(text)
     with located(path=text):
         if stored is not None:
             model = read_model(text, limits=limits)

@@ -26,11 +26,22 @@ def read_model(path: str, *, format: str | None = None, limits: Limits | None = 
     stored = ollama_store.find(path, limits) if format is None else None
     if stored is not None:
         return _from_store(stored, limits or Limits())
-    if not os.path.lexists(path):
-        raise CannotOpenError("no such file or folder", path=path)
+    path = existing(path)
     with located(path=path):
         chosen = registry.get(format) if format else detect(path)[0]
         return read_as(chosen, path, limits or Limits())
+
+
+def existing(path: str) -> str:
+    """The path, or the index of the checkpoint that TensorFlow means by it: a prefix of files that is none itself.
+
+    Raises CannotOpenError where there is nothing.
+    """
+    if os.path.lexists(path):
+        return path
+    if os.path.lexists(path + ".index"):
+        return path + ".index"
+    raise CannotOpenError("no such file or folder", path=path)
 
 
 def _from_store(stored: ollama_store.Stored, limits: Limits) -> Model:

@@ -22,12 +22,18 @@ class Slot(NamedTuple):
 
 
 class Fixup(NamedTuple):
-    """A value known once the data passed. ``crc32``: over ``length`` bytes at ``offset``, 4 bytes LE at ``targets``."""
+    """A value known once the data passed: the checksum ``kind`` of ``length`` bytes at ``offset``, as its four bytes are
+    stored, put at ``targets`` of the file named ``into``, or of this one.
+
+    Kinds: ``crc32``, ``crc32c-masked``. Fix-ups run in the order of the files and of each file's list, so a later one
+    may cover what an earlier one wrote.
+    """
 
     kind: str
     offset: int
     length: int
     targets: tuple[int, ...]
+    into: str | None = None
 
 
 class OutFile(NamedTuple):

@@ -28,6 +28,7 @@ class Stored(NamedTuple):
 
     ``strides`` are in elements, one an axis; None means row-major contiguous. ``skip`` is the offset in bytes of
     the first element inside the decoded extents: raw extents start at the tensor, so it is only used with a codec.
+    ``crc32c`` is that of all stored bytes, where the file has it: whoever reads them in order compares it.
     Two tensors are tied when their ``Stored`` is equal.
     """
 
@@ -35,6 +36,7 @@ class Stored(NamedTuple):
     strides: tuple[int, ...] | None = None
     byteorder: str = "little"
     skip: int = 0
+    crc32c: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

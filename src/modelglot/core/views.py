@@ -94,7 +94,7 @@ def run(tensor: Tensor, begin: int, count: int) -> Tensor:
     if isinstance(data, Stored) and data.strides is None and len(data.extents) == 1 and data.extents[0].codec == "raw":
         extent = data.extents[0]
         cut = extent._replace(offset=extent.offset + begin * item, length=count * item)
-        return replace(tensor, shape=(count,), data=data._replace(extents=(cut,)))
+        return replace(tensor, shape=(count,), data=data._replace(extents=(cut,), crc32c=None))
     return arrange(tensor, (count,), [(count, 1)], begin)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from modelglot.engine.plan import Plan, Step
 from modelglot.engine.pool import Pool, SourcePool
 from modelglot.engine.stream import CHUNK, chunks, in_order
 from modelglot.engine.unusual import unusual_notes
+from modelglot.sources.checksums import checksum
 from modelglot.sources.sink import Sink, start_writeback, write_all, writing
 
 FLUSH_EVERY = 1 << 30  # bytes between syncs that let a killed run go on
@@ -163,11 +163,18 @@ class _Run:
                 self._step(number)
         else:
             self._spread(todo, threads)
+        self._fix()
+
+    def _fix(self) -> None:
+        """Fill in the checksums, now that what they cover is written."""
+        numbers = {file.name: n for n, file in enumerate(self.plan.layout.files)}
         for number, file in enumerate(self.plan.layout.files):
             for fixup in file.fixups:
-                value = _crc32(self.fds[number], fixup.offset, fixup.length).to_bytes(4, "little")
-                for at in fixup.targets:
-                    write_all(self.fds[number], value, at)
+                value = checksum(fixup.kind, _read_back(self.fds[number], fixup.offset, fixup.length))
+                into = number if fixup.into is None else numbers[fixup.into]
+                with writing(self.plan.layout.files[into].name):
+                    for at in fixup.targets:
+                        write_all(self.fds[into], value, at)
 
     def _spread(self, todo: list[int], threads: int) -> None:
         """Workers take steps in order, a batch at a time, so that 100,000 small tensors are not 100,000 tasks."""
@@ -286,10 +293,3 @@ def _hash(fd: int, offset: int, length: int) -> str:
     for piece in _read_back(fd, offset, length):
         hasher.update(piece)
     return hasher.hexdigest()
-
-
-def _crc32(fd: int, offset: int, length: int) -> int:
-    value = 0
-    for piece in _read_back(fd, offset, length):
-        value = zlib.crc32(piece, value)
-    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelglot.core.collector import paused
@@ -102,7 +102,7 @@ def _plan(model: Model, target: Format, options: Options, allow: Iterable[str], 
             hint="; ".join(dict.fromkeys(filter(None, (x.hint for x in refused[:3]))))
             or f"`--allow-loss {','.join(sorted({x.kind for x in refused}))}` goes on without",
         )
-    layout = target.layout(model, options)
+    layout = target.layout(_without_opaque(model, target), options)
     folder = options.folder or options.name is None or len(layout.files) > 1
     steps, copies = list(_steps(model, layout)), list[Step]()
     whole = [side for side in model.sides if _is_file(side, model)]
@@ -144,7 +144,7 @@ def _unholdable(model: Model, target: Format) -> Iterator[Loss]:
     """Tensors whose dtype or blocks the target has no name for, one loss a type."""
     by_type: dict[str, list[str]] = {}
     for tensor in model.tensors.values():
-        if isinstance(tensor.encoding, Opaque):  # bytes that nobody interprets: the writer knows whether it has a place
+        if isinstance(tensor.encoding, Opaque) and "opaque" in target.info.dtypes:  # the writer says which it has a place for
             continue
         if tensor.type_name not in target.info.dtypes and not isinstance(tensor.data, Missing):
             by_type.setdefault(tensor.type_name, []).append(tensor.name)
@@ -154,6 +154,14 @@ def _unholdable(model: Model, target: Format) -> Iterator[Loss]:
             f"no `{kind}` in {target.info.title}: {len(names):,} tensors, such as {printable(names[0], code=True)}",
             "`--dtype` casts floats on the way",
         )
+
+
+def _without_opaque(model: Model, target: Format) -> Model:
+    """Without bytes that nobody interprets, where the target has no place for any: that loss was accepted."""
+    if "opaque" in target.info.dtypes or not any(isinstance(t.encoding, Opaque) for t in model.tensors.values()):
+        return model
+    kept = {n: t for n, t in model.tensors.items() if not isinstance(t.encoding, Opaque)}
+    return replace(model, tensors=kept)
 
 
 def _is_file(side: SideFile, model: Model) -> bool:

@@ -12,6 +12,7 @@ from modelglot.core.tensor import Derived, Extent, Inline, Missing, Stored, Tens
 from modelglot.core.unusual import Unusual
 from modelglot.engine.assemble import Box, assembled
 from modelglot.engine.gather import Fetch, ascending, bands
+from modelglot.sources.checksums import crc32c
 
 CHUNK = 4 << 20
 
@@ -68,15 +69,24 @@ def _sequential(tensor: Tensor, data: Stored, source: Open, size: int) -> Iterat
     if data.byteorder == "big":
         unit = tensor.encoding.bytes if isinstance(tensor.encoding, Blocks) else max(tensor.dtype.swap, 1)
         size = max(unit, size // unit * unit)
-    at, left = 0, tensor.nbytes
+    at, left, crc = 0, tensor.nbytes, 0
     for extent in data.extents:
         for piece in _decoded(extent, source, data.skip if at == 0 else 0, left, size):
+            if data.crc32c is not None:
+                crc = crc32c(piece, crc)
             swapped: bytes | memoryview = _swapped(tensor, piece) if data.byteorder == "big" else piece
             yield at, swapped
             at += len(piece)
             left -= len(piece)
     if left:
         raise DamagedFileError(f"{left:,} of {tensor.nbytes:,} bytes are missing")
+    if data.crc32c is not None and crc != data.crc32c:
+        raise DamagedFileError(
+            "the bytes do not match their checksum (CRC-32C)",
+            path=source(data.extents[0].file).path if data.extents else None,
+            detail=f"the file says {data.crc32c:08x}, the bytes give {crc:08x}",
+            hint="the file is damaged; get it again",
+        )
 
 
 def _decoded(extent: Extent, source: Open, skip: int, most: int, size: int) -> Iterator[bytes | memoryview]:

@@ -11,6 +11,7 @@ from modelglot.core.encoding import Blocks
 from modelglot.core.layout import Layout, OutFile
 from modelglot.core.model import Model
 from modelglot.core.tensor import Inline, Stored, Tensor, contiguous_strides
+from modelglot.sources.checksums import checksum
 
 
 def tensor_bytes(model: Model, name: str) -> bytes:
@@ -65,9 +66,11 @@ def file_bytes(out: OutFile, model: Model) -> bytes:
             raise ValueError(f"{slot.tensor}: slot of {slot.length} bytes for {len(data)}")
         made[slot.offset : slot.offset + slot.length] = data
     for fixup in out.fixups:
-        crc = zlib.crc32(made[fixup.offset : fixup.offset + fixup.length]).to_bytes(4, "little")
+        if fixup.into is not None:
+            raise NotImplementedError("a fix-up of another file")
+        value = checksum(fixup.kind, [bytes(made[fixup.offset : fixup.offset + fixup.length])])
         for target in fixup.targets:
-            made[target : target + 4] = crc
+            made[target : target + 4] = value
     return bytes(made)
 
 

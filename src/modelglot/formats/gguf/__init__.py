@@ -26,7 +26,7 @@ class Gguf:
         suffixes=(SUFFIX,),
         spec="https://github.com/ggml-org/ggml/blob/master/docs/gguf.md",
         can=frozenset({"read", "write", "shards", "metadata", "folder"}),
-        dtypes=frozenset({"f64", "f32", "f16", "bf16", "i8", "i16", "i32", "i64", *BLOCKS}),
+        dtypes=frozenset({"f64", "f32", "f16", "bf16", "i8", "i16", "i32", "i64", "opaque", *BLOCKS}),
         blurb="llama.cpp's file: tensors (plain or quantized in blocks), typed metadata, tokenizer; no compute graph",
     )
 

@@ -26,7 +26,7 @@ class Npz:
         spec="https://numpy.org/doc/stable/reference/generated/numpy.savez.html",
         can=frozenset({"read", "write"}),
         dtypes=frozenset(
-            {"f64", "f32", "f16", "i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8", "bool", "c64", "c128"}
+            {"f64", "f32", "f16", "i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8", "bool", "c64", "c128", "opaque"}
         ),
         blurb="a zip of NumPy arrays by name: no metadata, no bf16 or 8-bit floats; MLX writes it too",
     )

@@ -1,0 +1,1 @@
+"""What TensorFlow's files share: element types, bundles of tensors, graphs, object graphs."""

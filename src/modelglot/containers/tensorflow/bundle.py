@@ -1,0 +1,205 @@
+"""A bundle of tensors (TensorFlow's checkpoint since 2016): an index with the place of each tensor, and data files.
+
+Source: tensorflow/core/util/tensor_bundle, its description of the format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+
+from modelglot.containers import sstable
+from modelglot.containers.tensorflow import strings
+from modelglot.containers.tensorflow.dtypes import STRING, Kind, is_quantized, kind
+from modelglot.containers.tensorflow.entry import Entry, Header, Slice, entry, header, slice_key
+from modelglot.containers.tensorflow.prefix import INDEX, data_name
+from modelglot.core.dtype import DTYPES
+from modelglot.core.encoding import PLAIN, Encoding, Opaque
+from modelglot.core.errors import DamagedFileError, InvalidFileError, ModelFileError, located, printable
+from modelglot.core.format import FileSet
+from modelglot.core.limits import KIB, Limits
+from modelglot.core.notes import Note
+from modelglot.core.tensor import EMPTY, Extent, Missing, Stored, Tensor
+from modelglot.core.views import assembled
+
+GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_SMALL = 64 * KIB  # bytes of a text tensor that is shown; longer ones are carried as bytes
+
+
+@dataclass
+class Bundle:
+    """``tensors`` by key, in the order of the index; ``texts`` are the contents of small string tensors, which are no
+    tensors then; ``object_graph`` is the serialised graph of objects, where there is one."""
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    texts: dict[str, tuple[tuple[int, ...], list[bytes]]] = field(default_factory=dict)
+    object_graph: bytes | None = None
+    notes: list[Note] = field(default_factory=list)
+
+
+def read_bundle(files: FileSet, prefix: str, limits: Limits) -> Bundle:
+    """Raises DamagedFileError, InvalidFileError and LimitError; a data file that is not there leaves `Missing`."""
+    name = prefix + INDEX
+    source = files.open(name)
+    files.index(name)
+    limits.check("header", source.size, "the index of the checkpoint")
+    made = _Reader(files, prefix, limits)
+    with located(path=source.path):
+        made.read(sstable.entries(source, limits))
+    return made.bundle
+
+
+class _Reader:
+    def __init__(self, files: FileSet, prefix: str, limits: Limits) -> None:
+        self.files, self.prefix, self.limits = files, prefix, limits
+        self.bundle = Bundle()
+        self.header = Header(0, False)
+        self._shards: dict[int, tuple[int, int, str]] = {}  # shard -> number in the model, size, path
+        self._there = set(files.names(prefix.count("/") or 1))
+        self._parts: dict[bytes, Entry] = {}
+
+    def read(self, found: object) -> None:
+        keys: list[tuple[str, Entry]] = []
+        first = True
+        for key, value in found:  # type: ignore[attr-defined]
+            if first:
+                if key:
+                    raise InvalidFileError("the index of the checkpoint begins without a header")
+                self.header = self._header(value)
+                first = False
+                continue
+            if key[0] == 0:
+                self._parts[key] = entry(value)
+                continue
+            try:
+                keys.append((key.decode("utf-8", "surrogateescape"), entry(value)))
+            except ModelFileError as error:
+                error.tensor, error.offset = key.decode("utf-8", "replace"), None
+                raise
+        if first:
+            raise InvalidFileError("the index of the checkpoint is empty")
+        self.limits.check("tensors", len(keys), "tensors in the index")
+        for name, described in keys:
+            try:
+                self._add(name, described)
+            except ModelFileError as error:
+                error.tensor = error.tensor if error.tensor is not None else name
+                raise
+        self._missing_noted()
+
+    def _header(self, value: bytes) -> Header:
+        made = header(value)
+        if not 0 < made.shards <= self.limits.entries:
+            raise InvalidFileError(f"the index says {made.shards:,} data files")
+        return made
+
+    def _add(self, name: str, found: Entry) -> None:
+        self.limits.check("name", len(name), "the tensor's name")
+        word = kind(found.dtype)
+        if found.slices:
+            self.bundle.tensors[name] = self._merged(name, found, word)
+        elif found.dtype == STRING and (name == GRAPH or found.size <= _SMALL):
+            self._text(name, found)
+        else:
+            self.bundle.tensors[name] = self._tensor(name, found, found.shape, word)
+
+    def _tensor(self, name: str, found: Entry, shape: tuple[int, ...], word: Kind) -> Tensor:
+        dtype, encoding = word.dtype, PLAIN
+        extra = {"tf:dtype": found.dtype} if dtype is None or is_quantized(found.dtype) else EMPTY
+        if dtype is None:
+            dtype, plain = DTYPES["opaque"], Opaque(word.word, found.size)
+            return Tensor(name, dtype, shape, self._stored(found, whole=False), plain, extra)
+        need = prod(shape) * dtype.itemsize
+        if need != found.size:
+            raise InvalidFileError(
+                f"{found.size:,} bytes are stored, but {word.word} of shape {list(shape)} needs {need:,}"
+            )
+        data: Encoding = encoding
+        return Tensor(name, dtype, shape, self._stored(found), data, extra)
+
+    def _stored(self, found: Entry, *, whole: bool = True) -> Stored | Missing:
+        place = self._shard(found.shard)
+        if place is None:
+            return Missing(f"{data_name(self.prefix, found.shard, self.header.shards)} is missing")
+        number, size, path = place
+        if found.offset + found.size > size:
+            raise DamagedFileError(
+                f"data ends {found.offset + found.size - size:,} bytes after the end of the file",
+                path=path,
+                offset=found.offset,
+                detail=f"needs bytes {found.offset:,}-{found.offset + found.size:,}; the file has {size:,}",
+                hint="the download may be incomplete",
+            )
+        order = "big" if self.header.big and whole else "little"
+        crc = found.crc if whole else None  # that of texts covers what is not stored as it is
+        return Stored((Extent(number, found.offset, found.size),), None, order, 0, crc)
+
+    def _shard(self, shard: int) -> tuple[int, int, str] | None:
+        """Number, size and path of a data file; None where it is not there."""
+        if shard not in self._shards:
+            if shard >= self.header.shards:
+                raise InvalidFileError(f"lies in data file {shard:,} of {self.header.shards:,}")
+            name = data_name(self.prefix, shard, self.header.shards)
+            if name not in self._there:
+                return None
+            source = self.files.open(name)
+            self._shards[shard] = self.files.index(name), source.size, source.path
+        return self._shards[shard]
+
+    def _text(self, name: str, found: Entry) -> None:
+        """A string tensor read: small ones are metadata, and the graph of objects is one."""
+        place = self._shard(found.shard)
+        if place is None:
+            self.bundle.tensors[name] = self._tensor(name, found, found.shape, kind(found.dtype))
+            return
+        self.limits.check("index", found.size, "the text's size")
+        self._stored(found)  # checks the place
+        source = self.files.open(data_name(self.prefix, found.shard, self.header.shards))
+        with located(path=source.path, tensor=name, base=found.offset):
+            data = source.pread(found.offset, found.size)
+            texts = strings.decode(data, prod(found.shape))
+            if not strings.checks(data, texts, found.crc):
+                raise DamagedFileError("the texts do not match their checksum (CRC-32C)", offset=0)
+        if name == GRAPH and len(texts) == 1:
+            self.bundle.object_graph = texts[0]
+        else:
+            self.bundle.texts[name] = found.shape, texts
+
+    def _merged(self, name: str, found: Entry, word: Kind) -> Tensor:
+        """A variable that was saved in slices: its parts at their places."""
+        if word.dtype is None:
+            raise InvalidFileError(f"a tensor of {word.word} is stored in slices")
+        parts, covered = [], 0
+        for part in found.slices:
+            if len(part) != len(found.shape):
+                raise InvalidFileError(f"a slice has {len(part)} axes, the tensor {len(found.shape)}")
+            at = self._parts.get(slice_key(name, part))
+            if at is None:
+                raise InvalidFileError(f"the slice {_shown(part)} is not in the index")
+            shape = tuple(s if length < 0 else length for (_, length), s in zip(part, found.shape, strict=True))
+            origin = tuple(start for start, _ in part)
+            if any(o + n > s for o, n, s in zip(origin, shape, found.shape, strict=True)):
+                raise InvalidFileError(f"the slice {_shown(part)} lies outside of {list(found.shape)}")
+            if at.dtype != found.dtype or (at.shape and at.shape != shape):
+                raise InvalidFileError(f"the slice {_shown(part)} has another type or shape than the index says")
+            parts.append((origin, self._tensor(name, at, shape, word)))
+            covered += prod(shape)
+        if covered != prod(found.shape):
+            raise InvalidFileError(f"slices cover {covered:,} of {prod(found.shape):,} elements")
+        gone = next((t.data for _, t in parts if isinstance(t.data, Missing)), None)
+        whole = Tensor(name, word.dtype, found.shape, gone or Missing("nothing is stored"), PLAIN, EMPTY)
+        if gone is not None:
+            return whole
+        return assembled(whole, sorted(parts, key=lambda p: p[0]))
+
+    def _missing_noted(self) -> None:
+        gone: dict[str, int] = {}
+        for tensor in self.bundle.tensors.values():
+            if isinstance(tensor.data, Missing):
+                gone[tensor.data.why] = gone.get(tensor.data.why, 0) + 1
+        for why, count in gone.items():
+            self.bundle.notes.append(Note("missing-shard", f"{printable(why)}: {count:,} tensors", "warning"))
+
+
+def _shown(part: Slice) -> str:
+    return "[" + ", ".join(":" if length < 0 else f"{start}:{start + length}" for start, length in part) + "]"

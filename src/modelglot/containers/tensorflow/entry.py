@@ -1,0 +1,144 @@
+"""The values in a bundle's index: ``BundleHeaderProto`` and ``BundleEntryProto``, read and written.
+
+Source: tensorflow/core/protobuf/tensor_bundle.proto, field numbers only.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import NamedTuple
+
+from modelglot.containers.protobuf import BYTES, FIXED32, VARINT, fields
+from modelglot.containers.sstable import varint
+from modelglot.core.errors import InvalidFileError, UnsupportedError
+from modelglot.sources.checksums import unmasked
+
+Slice = tuple[tuple[int, int], ...]  # (start, length) an axis; length -1 is all of it
+_HEADER = b"\x1a\x02\x08\x01"  # version { producer: 1 }
+_MOST = 1 << 63
+
+
+class Header(NamedTuple):
+    shards: int
+    big: bool
+
+
+class Entry(NamedTuple):
+    """A tensor of a bundle; ``crc`` is unmasked; ``slices`` where it is stored in parts under keys of their own."""
+
+    dtype: int
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+    crc: int
+    slices: tuple[Slice, ...]
+
+
+def header(data: bytes) -> Header:
+    shards = big = 0
+    for field in fields(data):
+        if field.number == 1:
+            shards = field.number_value
+        elif field.number == 2:
+            big = field.number_value
+        elif field.number == 3:
+            least = next((f.number_value for f in fields(field.bytes) if f.number == 2), 0)
+            if least > 1:
+                raise UnsupportedError(f"the checkpoint needs a reader of version {least}; this one is 1")
+    if big > 1:
+        raise InvalidFileError(f"the byte order of the checkpoint is {big}, neither 0 nor 1")
+    return Header(shards, bool(big))
+
+
+def entry(data: bytes) -> Entry:
+    """Raises InvalidFileError for negative sizes and values of the wrong kind."""
+    numbers = [0, 0, 0, 0, 0, 0, 0]
+    shape: tuple[int, ...] = ()
+    slices: list[Slice] = []
+    for number, wire, value, at in fields(data):
+        if wire == VARINT and number < 7:
+            numbers[number] = value  # type: ignore[call-overload]  # a varint's value is a number
+        elif number == 2 and wire == BYTES:
+            shape = shape_of(value)  # type: ignore[arg-type]
+        elif number == 6 and wire == FIXED32:
+            numbers[6] = int.from_bytes(value, "little")  # type: ignore[arg-type]
+        elif number == 7 and wire == BYTES:
+            slices.append(slice_of(value))  # type: ignore[arg-type]
+        elif number < 8:
+            raise InvalidFileError(f"field {number} of an entry has the wrong kind", offset=at)
+    if max(numbers[3], numbers[4], numbers[5]) >= _MOST:
+        raise InvalidFileError("an entry says a negative offset or size")
+    return Entry(numbers[1], shape, numbers[3], numbers[4], numbers[5], unmasked(numbers[6]), tuple(slices))
+
+
+def shape_of(data: memoryview | bytes) -> tuple[int, ...]:
+    """``TensorShapeProto``. Raises InvalidFileError where a size or even the rank is unknown."""
+    sizes = []
+    for field in fields(data):
+        if field.number == 2:
+            size = next((f.number_value for f in fields(field.bytes) if f.number == 1), 0)
+            if size >= _MOST:
+                raise InvalidFileError("an axis of a stored tensor has no size")
+            sizes.append(size)
+        elif field.number == 3 and field.number_value:
+            raise InvalidFileError("a stored tensor has no shape")
+    if prod(sizes) >= _MOST:
+        raise InvalidFileError(f"the shape {sizes[:8]} has more than 2^63 elements")
+    return tuple(sizes)
+
+
+def slice_of(data: memoryview | bytes) -> Slice:
+    """``TensorSliceProto``."""
+    found = []
+    for field in fields(data):
+        if field.number == 1:
+            parts = {f.number: f.number_value for f in fields(field.bytes)}
+            found.append((parts.get(1, 0), parts.get(2, -1)))
+            if max(found[-1]) >= _MOST:
+                raise InvalidFileError("a slice of a tensor has a negative place or size")
+    return tuple(found)
+
+
+def header_bytes(shards: int) -> bytes:
+    return b"\x08" + varint(shards) + _HEADER
+
+
+def entry_bytes(dtype: int, shape: tuple[int, ...], shard: int, offset: int, size: int, crc: int = 0) -> bytes:
+    """As TensorFlow writes it, with the masked ``crc`` in the last four bytes."""
+    axes = b""
+    for length in shape:
+        axis = b"\x08" + varint(length) if length else b""
+        axes += b"\x12" + varint(len(axis)) + axis
+    made = b"\x08" + varint(dtype) + b"\x12" + varint(len(axes)) + axes
+    for tag, value in ((b"\x18", shard), (b"\x20", offset), (b"\x28", size)):
+        made += tag + varint(value) if value else b""
+    return made + b"\x35" + crc.to_bytes(4, "little")
+
+
+def slice_key(name: str, part: Slice) -> bytes:
+    """The key under which a part of a sliced tensor is stored: TensorFlow's ordered code of 0, name, rank, part."""
+    raw = name.encode("utf-8", "surrogateescape")
+    made = b"\0" + _ordered(raw) + _number(len(part))
+    for start, length in part:
+        made += _signed(start) + _signed(length)
+    return made
+
+
+def _ordered(raw: bytes) -> bytes:
+    """Text so that it sorts and ends: 0 and 255 escaped, a mark at the end."""
+    return b"".join({0: b"\0\xff", 255: b"\xff\0"}.get(b, bytes((b,))) for b in raw) + b"\0\1"
+
+
+def _number(value: int) -> bytes:
+    raw = value.to_bytes(8, "big").lstrip(b"\0")
+    return bytes((len(raw),)) + raw
+
+
+def _signed(value: int) -> bytes:
+    """As many leading ones as bytes, then the number in two's complement."""
+    size = value if value >= 0 else ~value
+    length = size.bit_length() // 7 + 1
+    mark = ((1 << length) - 1) << (length * 8 - length)  # ones in the first bits, as the length says
+    raw = int.from_bytes((value & (1 << length * 8) - 1).to_bytes(length, "big"), "big")
+    return (raw ^ mark).to_bytes(length, "big")

@@ -1,0 +1,123 @@
+"""The graph of Python objects in an object-based checkpoint: names of variables, and which belong to an optimizer.
+
+Source: tensorflow/core/protobuf/trackable_object_graph.proto, field numbers only; `tf.train.Checkpoint`'s behaviour.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from modelglot.containers.protobuf import fields
+from modelglot.containers.sstable import varint
+from modelglot.core.errors import InvalidFileError
+from modelglot.core.limits import Limits
+
+ATTRIBUTES, VALUE, SLOT = "/.ATTRIBUTES/", "VARIABLE_VALUE", "/.OPTIMIZER_SLOT/"
+COUNTER = "save_counter"
+_SUFFIX = ATTRIBUTES + VALUE
+
+
+@dataclass
+class Node:
+    """``children`` by local name, ``keys`` of its values in the checkpoint, ``slots`` are (slot name, node)."""
+
+    children: dict[str, int] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+    slots: list[int] = field(default_factory=list)
+
+
+def parse(data: bytes, limits: Limits) -> list[Node]:
+    """Nodes in order; the first is the root. Raises InvalidFileError for a reference to a node that is not there."""
+    nodes: list[Node] = []
+    for outer in fields(data):
+        if outer.number != 1:
+            continue
+        node = Node()
+        for item in fields(outer.bytes):
+            if item.number == 1:
+                parts = {f.number: f for f in fields(item.bytes)}
+                name = parts[2].text if 2 in parts else ""
+                node.children[name] = parts[1].number_value if 1 in parts else 0
+            elif item.number == 2:
+                node.keys += [f.text for f in fields(item.bytes) if f.number == 3]
+            elif item.number == 3:
+                node.slots += [next((f.number_value for f in fields(item.bytes) if f.number == 3), 0)]
+        nodes.append(node)
+        limits.check("tree_values", len(nodes), "objects in the checkpoint's graph")
+    for node in nodes:
+        for other in (*node.children.values(), *node.slots):
+            if other >= len(nodes):
+                raise InvalidFileError(f"the graph of objects names object {other:,} of {len(nodes):,}")
+    return nodes
+
+
+def optimizer_keys(nodes: list[Node]) -> set[str]:
+    """Keys of slot variables, and of what hangs below an object that has slots or is called an optimizer and is not also
+    reached as part of the model."""
+    if not nodes:
+        return set()
+    owners = {n for n, node in enumerate(nodes) if node.slots}
+    for name, child in nodes[0].children.items():
+        if "optimizer" in name.lower():
+            owners.add(child)
+    slots = {s for node in nodes for s in node.slots}
+    model = _reached(nodes, [0], owners | slots)
+    mine = (_reached(nodes, owners, set()) | slots) - model
+    return {key for n in mine for key in nodes[n].keys}
+
+
+def _reached(nodes: list[Node], starts: Iterable[int], closed: set[int]) -> set[int]:
+    found, todo = set[int](), [n for n in starts if n not in closed]
+    while todo:
+        number = todo.pop()
+        if number not in found:
+            found.add(number)
+            todo += [c for c in nodes[number].children.values() if c not in closed]
+    return found
+
+
+def name_of(key: str) -> str:
+    """``model/dense/kernel`` for the key of that variable's value; other keys as they are."""
+    if not key.endswith(_SUFFIX):
+        return key
+    return re.sub(r"\.(.)", lambda m: {"S": "/", ".": "."}.get(m[1], m[0]), key.removesuffix(_SUFFIX))
+
+
+def key_of(name: str) -> str:
+    """The key of a variable that is found by attributes named by the parts of ``name`` between slashes."""
+    return "/".join(_escaped(p) for p in name.split("/")) + _SUFFIX
+
+
+def _escaped(part: str) -> str:
+    return part.replace(".", "..")
+
+
+def graph_of(names: Mapping[str, str]) -> bytes:
+    """The serialised graph of objects for variables, name -> key: an object an inner part of a name."""
+    nodes: list[dict[str, int]] = [{}]
+    keys: dict[int, tuple[str, str]] = {}
+    for name, key in names.items():
+        at = 0
+        for part in name.split("/"):
+            if part not in nodes[at]:
+                nodes[at][part] = len(nodes)
+                nodes.append({})
+            at = nodes[at][part]
+        keys[at] = name, key
+    made = bytearray()
+    for number, children in enumerate(nodes):
+        body = bytearray()
+        for part, child in children.items():
+            body += _message(1, b"\x08" + varint(child) + _message(2, part.encode()))
+        if number in keys:
+            name, key = keys[number]
+            said = _message(1, VALUE.encode()) + _message(2, name.encode()) + _message(3, key.encode())
+            body += _message(2, said)
+        made += _message(1, bytes(body))
+    return bytes(made)
+
+
+def _message(number: int, data: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(data)) + data

@@ -1,0 +1,97 @@
+"""A checkpoint read: tensors under their names or object paths, the optimizer's apart, small texts as metadata."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from modelglot.containers.tensorflow.bundle import Bundle, read_bundle
+from modelglot.containers.tensorflow.object_graph import COUNTER, name_of, optimizer_keys, parse
+from modelglot.containers.tensorflow.prefix import find
+from modelglot.core.format import FileSet
+from modelglot.core.limits import Limits
+from modelglot.core.metadata import Entry, Metadata
+from modelglot.core.model import Model
+from modelglot.core.tensor import Tensor
+from modelglot.core.tree import Node, TensorRef
+
+# What TensorFlow 1 optimizers call the variables they keep beside each of the model's.
+_SLOT = re.compile(
+    r"^(?P<variable>.+)/(Adam|Adam_1|AdamW|AdamW_1|Momentum|RMSProp|RMSProp_1|RMSProp_2|Adagrad|AdagradDA|Adadelta|"
+    r"Adadelta_1|Ftrl|Ftrl_1|AMSGrad|AMSGrad_1|AMSGrad_2|LAMB|LAMB_1|adam_m|adam_v)$"
+)
+_AVERAGE = re.compile(r"^(?P<variable>.+)/ExponentialMovingAverage$")
+_POWERS = re.compile(r"^(.+/)?beta[12]_power(_\d+)?$")
+_COUNTERS = ("global_step", COUNTER, "_CHECKPOINTABLE_OBJECT_GRAPH")
+
+
+def read(files: FileSet, limits: Limits) -> Model:
+    where = find(files, limits)
+    bundle = read_bundle(files, where.prefix, limits)
+    dialect = "name-based"
+    names = {key: key for key in bundle.tensors}
+    optimizer = _name_based_slots(bundle.tensors)
+    if bundle.object_graph is not None:
+        dialect = "object-based"
+        optimizer = optimizer_keys(parse(bundle.object_graph, limits)) & bundle.tensors.keys()
+        names = _object_names(bundle.tensors)
+    tensors = {names[key]: _called(tensor, names[key]) for key, tensor in bundle.tensors.items()}
+    return Model(
+        "tf-checkpoint",
+        files.refs(),
+        tensors,
+        dialect,
+        _metadata(bundle),
+        _tree(tensors, {names[k] for k in optimizer}),
+        notes=(*where.notes, *bundle.notes),
+    )
+
+
+def _object_names(keys: Iterable[str]) -> dict[str, str]:
+    """Object paths where they are unique, whole keys elsewhere."""
+    paths: dict[str, list[str]] = {}
+    for key in keys:
+        paths.setdefault(name_of(key), []).append(key)
+    return {key: path if len(same) == 1 else key for path, same in paths.items() for key in same}
+
+
+def _called(tensor: Tensor, name: str) -> Tensor:
+    return tensor if tensor.name == name else replace(tensor, name=name, extra={**tensor.extra, "tf:key": tensor.name})
+
+
+def _name_based_slots(tensors: Mapping[str, Tensor]) -> set[str]:
+    """Variables that an optimizer named after one of the model's, of the same shape; and its powers of beta."""
+    found = set()
+    for name, tensor in tensors.items():
+        m = _SLOT.match(name)
+        of = tensors.get(m["variable"]) if m else None
+        if of is not None and of.shape == tensor.shape:
+            found.add(name)
+    if found:
+        found |= {n for n, t in tensors.items() if _POWERS.match(n) and not t.shape}
+    return found
+
+
+def _tree(tensors: Mapping[str, Tensor], optimizer: set[str]) -> Node | None:
+    """Model, moving averages, optimizer and counters apart; None where there is only a model."""
+    parts: dict[str, list[tuple[str, TensorRef]]] = {"model": [], "ema": [], "optimizer": [], "counters": []}
+    for name in tensors:
+        average = _AVERAGE.match(name)
+        if name in optimizer:
+            parts["optimizer"].append((name, TensorRef(name)))
+        elif average is not None and average["variable"] in tensors:
+            parts["ema"].append((average["variable"], TensorRef(name)))
+        else:
+            parts["counters" if name in _COUNTERS else "model"].append((name, TensorRef(name)))
+    kept = [(part, Node("dict", list(items))) for part, items in parts.items() if items]
+    return Node("dict", kept) if len(kept) > 1 and parts["model"] else None
+
+
+def _metadata(bundle: Bundle) -> Metadata:
+    """Small string tensors, as text where they are."""
+    entries: dict[str, Entry | str] = {}
+    for key, (shape, texts) in bundle.texts.items():
+        values = [t.decode("utf-8", "surrogateescape") for t in texts]
+        entries[f"tf:{key}"] = Entry(values[0]) if not shape else Entry(values, "array[str]")
+    return Metadata(entries)

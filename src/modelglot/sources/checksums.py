@@ -1,0 +1,48 @@
+"""Checksums of runs of bytes, by the names that fix-ups use."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+
+from modelglot.core.errors import UnsupportedError
+
+_PIECE = 256 << 10
+_DELTA = 0xA282EAD8
+
+
+def crc32c(data: bytes | memoryview, value: int = 0) -> int:
+    """CRC-32C (Castagnoli) of ``data``, going on from ``value``."""
+    import google_crc32c
+
+    if isinstance(data, bytes):
+        return int(google_crc32c.extend(value, data))
+    for at in range(0, len(data), _PIECE):  # the library takes `bytes` only; small copies stay in the cache
+        value = google_crc32c.extend(value, bytes(data[at : at + _PIECE]))
+    return value
+
+
+def masked(value: int) -> int:
+    """A CRC as LevelDB and TensorFlow store it: turned, and a constant added, so that it can lie among checked bytes."""
+    return ((value >> 15 | value << 17) + _DELTA) & 0xFFFF_FFFF
+
+
+def unmasked(value: int) -> int:
+    """The inverse of `masked`."""
+    turned = (value - _DELTA) & 0xFFFF_FFFF
+    return (turned >> 17 | turned << 15) & 0xFFFF_FFFF
+
+
+def checksum(kind: str, pieces: Iterable[bytes | memoryview]) -> bytes:
+    """``crc32`` or ``crc32c-masked`` of the pieces one after another, as it is stored: four bytes, little-endian."""
+    value = 0
+    if kind == "crc32":
+        for piece in pieces:
+            value = zlib.crc32(piece, value)
+    elif kind == "crc32c-masked":
+        for piece in pieces:
+            value = crc32c(piece, value)
+        value = masked(value)
+    else:
+        raise UnsupportedError(f"no checksum is called `{kind}`")
+    return value.to_bytes(4, "little")
