@@ -9,7 +9,7 @@ from typing import Protocol
 from modelglot.core.errors import PlanError
 from modelglot.core.format import Source
 from modelglot.core.model import FileRef
-from modelglot.sources.file import FileSource
+from modelglot.sources.file import MOST_OPEN, FileSource
 
 
 class Pool(Protocol):
@@ -35,15 +35,22 @@ class SourcePool:
                 source = FileSource(ref.path)
                 if ref.stamp and source.stamp != ref.stamp:
                     raise PlanError("the file changed since it was inspected", path=ref.path, hint="run it again")
+                if len(self._open) >= MOST_OPEN:
+                    self._check(oldest := next(iter(self._open)))
+                    del self._open[oldest]  # closed once nobody reads from it any more
                 self._open[number] = source
             return self._open[number]
 
     def check_unchanged(self) -> None:
         """Raise PlanError where a source was modified while it was read."""
-        for number, source in self._open.items():
-            status = os.fstat(source.fileno())
-            if (status.st_size, status.st_mtime_ns, status.st_ino) != source.stamp:
-                raise PlanError("the file changed while it was read", path=self._refs[number].path)
+        for number in self._open:
+            self._check(number)
+
+    def _check(self, number: int) -> None:
+        source = self._open[number]
+        status = os.fstat(source.fileno())
+        if (status.st_size, status.st_mtime_ns, status.st_ino) != source.stamp:
+            raise PlanError("the file changed while it was read", path=self._refs[number].path)
 
     def close(self) -> None:
         for source in self._open.values():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from modelglot.containers.codecs import inflated, skipping
 from modelglot.core.encoding import Blocks, Opaque, nbytes
 from modelglot.core.errors import DamagedFileError, UnsupportedError, located
 from modelglot.core.format import Source
 from modelglot.core.tensor import Derived, Extent, Inline, Missing, Stored, Tensor, span
 from modelglot.core.unusual import Unusual
 from modelglot.engine.assemble import Box, assembled
-from modelglot.engine.codecs import inflated, skipping
 from modelglot.engine.gather import Fetch, ascending, bands
 from modelglot.sources.checksums import crc32c
 

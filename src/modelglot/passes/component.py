@@ -38,13 +38,15 @@ class Component:
 def components(model: Model) -> list[Component]:
     """The parts of a nested checkpoint, in stored order; one `model` for flat files."""
     root = model.tree
-    if not isinstance(root, Node) or not root.is_mapping or _is_state_dict(root):
+    if not isinstance(root, Node) or not root.is_mapping or (_is_state_dict(root) and not _has_parts(root)):
         names = {n: n for n in model.tensors}
         ema = {n.removeprefix(p): n for p in _EMA_PREFIXES for n in model.tensors if n.startswith(p)}
         flat = [Component("model", "", names, root)]
         return [*flat, Component("ema", next(iter(ema.values())).split(".")[0], ema)] if ema else flat
     found = []
     for key, value in root.items:
+        if isinstance(value, TensorRef):  # a counter kept as a tensor beside the parts
+            continue
         path, part = _inner(key_text(key), value)
         names = dict(_tensor_names(part))
         if names:
@@ -55,6 +57,11 @@ def components(model: Model) -> list[Component]:
 def _is_state_dict(node: Node) -> bool:
     """Tensors directly under text keys, as ``module.state_dict()`` gives them."""
     return any(isinstance(v, TensorRef) for _, v in node.items)
+
+
+def _has_parts(root: Node) -> bool:
+    """A model among others, although tensors stand beside them, as the step of a training state does."""
+    return any(_role(key_text(k)) == "model" and isinstance(v, Node) and _holds_tensors(v) for k, v in root.items)
 
 
 def _inner(path: str, value: Any) -> tuple[str, Any]:

@@ -12,6 +12,7 @@ from modelglot.core.errors import CannotOpenError, DamagedFileError, UnsafeConte
 from modelglot.core.model import FileRef
 
 HEAD, TAIL = 4096, 65536
+MOST_OPEN = 256  # files at a time: checkpoints in folders can have thousands, systems allow 1,024
 
 
 class FileSource:
@@ -134,6 +135,8 @@ class LocalFiles:
 
     def open(self, name: str) -> FileSource:
         if name not in self._sources:
+            if len(self._sources) >= MOST_OPEN:
+                del self._sources[next(iter(self._sources))]  # closed once nobody reads from it any more
             self._sources[name] = FileSource(self._resolve(name))
         return self._sources[name]
 

@@ -83,7 +83,7 @@ class ReaderConformance:
 
     def test_truncation_is_an_error_with_the_path(self, sample: Path) -> None:
         whole = sample.read_bytes()
-        for length in _points(len(whole)):
+        for length in points(len(whole)):
             sample.write_bytes(whole[:length])
             try:
                 model = read_as(self.reader, str(sample), Limits())
@@ -105,13 +105,13 @@ class ReaderConformance:
     def test_a_flipped_bit_never_escapes_as_another_exception(self, sample: Path) -> None:
         whole = sample.read_bytes()
         chooser = random.Random(1)
-        for position in _points(len(whole)):
+        for position in points(len(whole)):
             damaged = bytearray(whole)
             damaged[position] ^= 1 << chooser.randrange(8)
             sample.write_bytes(damaged)
             try:
                 model = read_as(self.reader, str(sample), Limits())
-                _values(model)
+                values(model)
             except ModelFileError:
                 pass
 
@@ -134,7 +134,7 @@ class ReaderConformance:
 
         sys.addaudithook(hook)  # cannot be removed: `active` switches it off
         try:
-            _values(read_model(str(sample)))
+            values(read_model(str(sample)))
         finally:
             active = False
         assert not [e for e in events if not e.startswith(("import numpy", "import ml_dtypes", "import modelglot"))]
@@ -158,7 +158,7 @@ class FormatConformance(ReaderConformance):
         state = self.state()
         model = read_model(str(sample))
         assert sorted(model.tensors) == sorted(state)
-        for name, found in _values(model).items():
+        for name, found in values(model).items():
             tensor, wanted = model.tensors[name], state[name]
             assert tensor.shape in (wanted.shape, self.shape(wanted.shape)), name
             assert found == wanted.tobytes(), name
@@ -204,14 +204,14 @@ class FormatConformance(ReaderConformance):
             assert end <= file.size
 
 
-def _points(size: int) -> list[int]:
+def points(size: int) -> list[int]:
     """Every byte of the first 64 and of the last 64, and as many in between as `POINTS` allows."""
     chooser = random.Random(size)
     between = {chooser.randrange(size) for _ in range(POINTS)} if size else set()
     return sorted({*range(min(64, size)), *range(max(0, size - 64), size), *between})
 
 
-def _values(model: Model) -> dict[str, bytes]:
+def values(model: Model) -> dict[str, bytes]:
     pool = SourcePool(model.files)
     try:
         return {n: bytes(read(t, pool)) for n, t in model.tensors.items() if not isinstance(t.data, Missing)}

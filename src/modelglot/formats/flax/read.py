@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
+from modelglot.containers.jax_state import parted
 from modelglot.containers.msgpack import Reader, Span
 from modelglot.core.dtype import DTYPES
 from modelglot.core.errors import InvalidFileError, located, printable
@@ -21,7 +22,6 @@ from modelglot.formats.flax import DTYPES as NAMES
 NDARRAY, COMPLEX, SCALAR = 1, 2, 3  # Flax's extension types
 CHUNKED = "__msgpack_chunked_array__"
 _BY_NAME = {name: DTYPES[ours] for ours, name in NAMES.items()}
-_STATE = ("opt_state", "opt", "optimizer", "step", "epoch", "rng")  # of a training state, and no part of the model
 
 
 def read(files: FileSet, limits: Limits, name: str) -> Model:
@@ -37,7 +37,7 @@ def read(files: FileSet, limits: Limits, name: str) -> Model:
         tree = found.node(root, ())
     notes = [Note("dotted-key", f"the key {printable(key, code=True)} has a dot: written again it becomes two keys")
              for key in found.dotted[:1]]  # fmt: skip
-    return Model("flax", files.refs(), found.tensors, None, tree=_parted(tree), notes=tuple(notes))
+    return Model("flax", files.refs(), found.tensors, None, tree=parted(tree), notes=tuple(notes))
 
 
 @dataclass(slots=True)
@@ -130,20 +130,3 @@ def _numbered(node: Any) -> Iterator[Any]:
     if isinstance(node, Node):
         for number in range(len(node.items)):
             yield node.get(str(number))
-
-
-def _parted(tree: Node) -> Node | None:
-    """The model, and beside it what a TrainState has for training; None where there is nothing but tensors."""
-    state = [(key, value) for key, value in tree.items if key in _STATE]
-    model = [(".".join(path), ref) for path, ref in _leaves([p for p in tree.items if p not in state])]
-    if not state:
-        return None if all(isinstance(ref, TensorRef) for _, ref in model) else Node("dict", model)
-    return Node("dict", [("model", Node("dict", model)), *state])
-
-
-def _leaves(pairs: list[tuple[str, Any]], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for key, value in pairs:
-        if isinstance(value, Node):
-            yield from _leaves(value.items, (*path, key))
-        else:
-            yield (*path, key), value

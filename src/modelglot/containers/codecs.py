@@ -6,7 +6,7 @@ import io
 import zlib
 from collections.abc import Iterator
 
-from modelglot.core.errors import DamagedFileError, MissingExtraError, UnsupportedError
+from modelglot.core.errors import DamagedFileError, LimitError, MissingExtraError, UnsupportedError
 
 Raw = Iterator[bytes]
 _WINDOW = {"deflate": -15, "zlib": 15, "gzip": 31}  # what zlib calls each wrapping of the same compression
@@ -92,3 +92,17 @@ def skipping(pieces: Iterator[bytes], skip: int, most: int, size: int) -> Iterat
             yield full
     if most > 0 and held:
         yield bytes(held[:most])
+
+
+def whole(codec: str, data: bytes, most: int) -> bytes:
+    """All decoded bytes of ``data``, which may be ``most``. Raises LimitError beyond."""
+    if codec == "raw":
+        return data
+    made = bytearray()
+    for piece in inflated(codec, iter((data,)), 1 << 20):
+        made += piece
+        if len(made) > most:
+            raise LimitError(
+                f"inflates to more than {most:,} bytes", hint="if the file is trusted, raise `--limit member`"
+            )
+    return bytes(made)
