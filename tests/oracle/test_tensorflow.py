@@ -15,7 +15,7 @@ import modelglot as mg
 from modelglot.api.reading import read_model
 from modelglot.containers import sstable
 from modelglot.containers.tensorflow import strings
-from modelglot.containers.tensorflow.entry import slice_key
+from modelglot.containers.tensorflow.slices import slice_key
 from modelglot.core.errors import DamagedFileError
 from modelglot.core.limits import Limits
 from modelglot.sources.checksums import checksum
@@ -252,3 +252,20 @@ def test_strings_as_tf_stores_them() -> None:
     assert strings.decode(data, 3) == [b"ab", b"", b"x" * 200]
     assert crc
     assert slice_key("w", ((0, -1), (64, 8192))).endswith(bytes.fromhex("0102807fc040e02000"))
+
+
+def test_version_1(tmp_path: Path) -> None:
+    """One table with the tensors inside, as TensorFlow still writes it on request."""
+    wanted = {n: v for n, v in state().items() if "uint3" not in n and "uint64" not in n and "float8" not in n}
+    wanted = {n: v for n, v in wanted.items() if v.size and "bfloat" not in n}
+    wanted["zeros"] = np.zeros(5000, np.float32)
+    path = saved_by_saver(tmp_path, wanted, write_version=v1.train.SaverDef.V1)
+    model = read_model(str(path))
+    assert model.format == "tf-v1-checkpoint"
+    found = mg.load(path)
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        assert (found[name].dtype, found[name].tobytes()) == (array.dtype, array.tobytes()), name
+    reader = tf.train.load_checkpoint(str(path))
+    assert np.array_equal(reader.get_tensor("types/float32"), found["types/float32"])
+    assert mg.convert(path, tmp_path / "x.safetensors", allow_loss=["dtype"]).verified
