@@ -21,7 +21,7 @@ from modelglot.core.tensor import Data, Inline, Stored, Tensor
 Place = Callable[[int, int], Stored]  # offset and length of bytes as `Field.at` counts -> where they are stored
 
 _CONTENT, _TEXT = 4, 8
-_RAW = (5, 6, 9, 12)  # lists of little-endian floats: of f32, f64, and pairs of them for complex numbers
+_RAW = (5, 6, 9, 12, 18)  # little-endian: floats, doubles, pairs of them for complex numbers, 8-bit floats
 _NUMBERS = (7, 10, 11, 13, 16, 17)  # lists of varints: int, int64, bool, half, uint32, uint64
 _EXPANDED = 4 * MIB  # bytes of numbers that are made of varints
 

@@ -32,7 +32,6 @@ _SUFFIX = (
     (".onnx", b"\x08", "an ONNX model", "load it with the `onnx` package, or use the model it was exported from"),
     (".mlmodel", b"\x08", "a Core ML model", _CONVERTED),
     (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
-    (".pb", b"\x0a", "a TensorFlow graph (.pb)", _TF),
     (".pb", b"\x08", "a TensorFlow SavedModel (.pb)", _TF),
     (".msgpack", b"", "the weights of a Flax model (msgpack)",
      "load it with Flax and save the arrays with `safetensors.flax.save_file`"),
