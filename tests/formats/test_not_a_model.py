@@ -21,14 +21,6 @@ TOKENIZER = b'{"version":"1.0","truncation":null,"padding":null,"added_tokens":[
 SENTENCEPIECE = b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02\n\x0c\n\x03<s>"
 
 
-def keras():
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as made:
-        made.writestr("metadata.json", "{}")
-        made.writestr("model.weights.h5", b"\x89HDF\r\n\x1a\n")
-    return out.getvalue()
-
-
 def plain_zip():
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as made:
@@ -63,8 +55,6 @@ ROWS = [
     ("tokenizer.model", SENTENCEPIECE, UnknownFormatError, ["a tokenizer (SentencePiece)"]),
     ("config.json", b'{"model_type":"llama"}', UnknownFormatError, ["configuration of a model", "give the folder"]),
     ("vocab.txt", b"[PAD]\n", UnknownFormatError, ["vocabulary"]),
-    ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(40) + b"x", UnsupportedError, ["HDF5", "Keras", "not read by this version"]),
-    ("a.keras", keras(), UnsupportedError, ["Keras 3"]),
     ("a.onnx", b"\x08\x07\x12\x07pytorch\x1a\x031.9", UnsupportedError, ["ONNX"]),
     ("noname", b"\x08\x07\x12\x07pytorch\x1a\x031.9", UnsupportedError, ["ONNX"]),
     ("a.tflite", b"\x1c\0\0\0TFL3" + bytes(9) + b"x", UnsupportedError, ["TensorFlow Lite"]),

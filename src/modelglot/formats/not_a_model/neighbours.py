@@ -12,8 +12,6 @@ from modelglot.formats.not_a_model.found import Found, Look
 
 _MAGIC = (
     # offset, bytes, what, what to do
-    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras writes (.h5)",
-     "load it with Keras and save the arrays with `numpy.savez`"),
     (4, b"TFL3", "a TensorFlow Lite model", "use the model that it was converted from"),
     (4, b"ET12", "an ExecuTorch program", "use the model that it was exported from"),
     (0, b"ftrt", "a TensorRT engine, built for one kind of GPU", "use the ONNX model that it was built from"),
@@ -67,13 +65,6 @@ def recognise(look: Look) -> Iterator[Found]:
     for suffix, start, what, hint in _SUFFIX:
         if look.name.endswith(suffix) and look.head.startswith(start):
             yield Found(68, what, hint, UnsupportedError)
-    if look.head.startswith(b"PK\x03\x04") and b"model.weights.h5" in look.tail:
-        yield Found(
-            70,
-            "a Keras 3 model (.keras)",
-            "load it with Keras and save the arrays with `numpy.savez`",
-            UnsupportedError,
-        )
     yield from _without_index(look)
     if _is_onnx(look.head):
         yield Found(
