@@ -83,10 +83,10 @@ def test_a_frozen_graph(name: str, constants: int, inputs: int, tmp_path: Path) 
 
 KERAS = {  # id, file: datasets, of the model, dialect
     "deeplc-keras": (".keras", 128, 42, None),
-    "capfinder-keras": (".keras", 124, 44, None),
+    "capfinder-keras": (".keras", 124, 50, None),
     "spliceai-h5": ("spliceai1.h5", 206, 206, "model"),
     "hed-weights-h5": (".weights.h5", 38, 38, "weights, Keras 3"),
-    "silabs-h5-tflite": ("image_example1.h5", 33, 16, "model"),
+    "silabs-h5-tflite": ("image_example1.h5", 33, 12, "model"),
 }
 
 
@@ -107,8 +107,8 @@ def test_keras_files(id_: str, tmp_path: Path) -> None:
     receipt = mg.convert(path, tmp_path / "a.safetensors")
     assert len(receipt.digests) == model
     if dialect not in ("weights, Keras 3",):
-        said = [t for t in report.model.tensors.values() if t.name in receipt.digests and "layer:kind" in t.extra]
-        assert len(said) == model
+        kept = [report.model.tensors[n] for n in receipt.digests if "seed_generator" not in n]
+        assert all("layer:kind" in t.extra for t in kept)
 
 
 @pytest.mark.parametrize("id_", ["deeplc-keras", "capfinder-keras"])
@@ -129,9 +129,7 @@ def test_the_keras_model_holds_the_weights_of_its_pytorch_twin() -> None:
     keras_values = {
         np.sort(v.ravel()).tobytes() for v in mg.load(find("deeplc-keras", ".keras")).values() if v.size > 1
     }
-    twin = next(
-        p for e in entries() if e["id"] == "deeplc-whole-module" and (p := place(ROOT, e)).name.startswith("8c22")
-    )
+    twin = next(place(ROOT, e) for e in entries() if e["id"] == "deeplc-whole-module" and "8c22" in e["member"])
     shared = [n for n, v in mg.load(twin).items() if v.size > 1 and np.sort(v.ravel()).tobytes() in keras_values]
     assert len(shared) >= 39
 
