@@ -68,8 +68,6 @@ ROWS = [
     ("a.onnx", b"\x08\x07\x12\x07pytorch\x1a\x031.9", UnsupportedError, ["ONNX"]),
     ("noname", b"\x08\x07\x12\x07pytorch\x1a\x031.9", UnsupportedError, ["ONNX"]),
     ("a.tflite", b"\x1c\0\0\0TFL3" + bytes(9) + b"x", UnsupportedError, ["TensorFlow Lite"]),
-    ("a.bin", b"tjgg\1\0\0\0", UnsupportedError, ["legacy GGML", "GGUF"]),
-    ("a.bin", b"lmgg\1\0\0\0", UnsupportedError, ["legacy GGML"]),
     ("m.index", b"\0" * 40 + bytes.fromhex("57fb808b247547db"), UnsupportedError, ["TensorFlow checkpoint"]),
     ("m.data-00000-of-00001", b"\1" * 40, UnsupportedError, ["TensorFlow checkpoint"]),
     ("checkpoint", b'model_checkpoint_path: "model"\n', UnsupportedError, ["state file"]),

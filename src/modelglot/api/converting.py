@@ -23,6 +23,8 @@ from modelglot.engine.digest import tensor_digests
 from modelglot.engine.execute import Progress, Receipt, execute
 from modelglot.engine.plan import Plan, plan
 from modelglot.engine.pool import Pool, SourcePool
+from modelglot.families.ggml import is_llama
+from modelglot.families.ggml import to_gguf as ggml_to_gguf
 from modelglot.formats import registry
 from modelglot.passes.cast import cast, parse_rounding, parse_rules
 from modelglot.passes.component import choose
@@ -137,7 +139,9 @@ def make_plan(
         model = lora_as(model, os.fspath(source), lora_format, limits)
         route.append(f"LoRA in {lora_format}'s names")
     casts, seed = parse_rules(dtype), parse_rounding(rounding)
-    if into == "gguf":
+    if into == "gguf" and is_llama(model):
+        model = ggml_to_gguf(model, os.path.basename(os.fspath(source)), settings or {})
+    elif into == "gguf":
         model, casts, lost = from_folder(model, os.fspath(source), casts, settings or {}, limits)
         extra = [*extra, *lost]
     elif into == "folder" and is_language_gguf(model):
@@ -176,7 +180,8 @@ def _translation(model: Model, source: str, target: str, to: str | None, limits:
     format = registry.get(to) if to else _by_suffix(target)
     if format is None or format.info.name != "gguf":
         return None
-    return "gguf" if is_original(model) or is_folder_of_transformers(model, source, limits) else None
+    known = is_original(model) or is_llama(model) or is_folder_of_transformers(model, source, limits)
+    return "gguf" if known else None
 
 
 def _in_dialect(place: Target, dialect: str, to: str | None, plain: bool) -> Target:

@@ -144,7 +144,9 @@ def _unholdable(model: Model, target: Format) -> Iterator[Loss]:
     """Tensors whose dtype or blocks the target has no name for, one loss a type."""
     by_type: dict[str, list[str]] = {}
     for tensor in model.tensors.values():
-        if isinstance(tensor.encoding, Opaque) and "opaque" in target.info.dtypes:  # the writer says which it has a place for
+        if (
+            isinstance(tensor.encoding, Opaque) and "opaque" in target.info.dtypes
+        ):  # the writer says which it has a place for
             continue
         if tensor.type_name not in target.info.dtypes and not isinstance(tensor.data, Missing):
             by_type.setdefault(tensor.type_name, []).append(tensor.name)
