@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
+BUNDLED = Path(__file__).with_name("bundled")
 
 
 def folder() -> Path:
@@ -32,7 +33,8 @@ def entries() -> list[dict[str, Any]]:
 
 
 def place(root: Path, entry: dict[str, Any]) -> Path:
-    return root / entry["id"] / entry["member"]
+    """Small ones whose licence allows it lie in this repository."""
+    return (BUNDLED if entry.get("bundled") else root) / entry["id"] / entry["member"]
 
 
 def sha256(path: Path) -> str:

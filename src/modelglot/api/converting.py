@@ -18,7 +18,7 @@ from modelglot.core.layout import Options
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.notes import Loss
-from modelglot.core.tree import Inert
+from modelglot.core.tree import Inert, Node
 from modelglot.engine.digest import tensor_digests
 from modelglot.engine.execute import Progress, Receipt, execute
 from modelglot.engine.plan import Plan, plan
@@ -124,7 +124,8 @@ def make_plan(
         model = from_meta(model, os.fspath(source), limits)
     extra: list[Loss] = []
     flat = "tree" not in place.format.info.can or place.options.max_shard_size is not None
-    if component or flat or isinstance(model.tree, Inert):
+    whole = isinstance(model.tree, Inert) or (isinstance(model.tree, Node) and model.tree.kind == "parts")
+    if component or flat or whole:
         model, extra, said = choose(model, component)
         route += [said] if said else []
     count = len(model.tensors)

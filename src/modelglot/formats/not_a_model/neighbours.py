@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelglot.core.errors import UnsupportedError
+from modelglot.core.errors import DamagedFileError, UnsupportedError, printable
 from modelglot.formats.not_a_model.found import Found, Look
 
 _MAGIC = (
@@ -20,8 +20,6 @@ _MAGIC = (
     (0, b"algg", "a legacy GGML adapter (magic `ggla`)", "use the GGUF file of the same adapter"),
     (0, b"nsgg", "a saved llama.cpp session (magic `ggsn`)", "it holds no weights; use the model's GGUF file"),
     (0, b"MZqFpD", "a llamafile: a program with a GGUF file inside", "use the GGUF file of the same model"),
-    (0, b"model_checkpoint_path:", "the state file of a TensorFlow checkpoint",
-     "load the checkpoint with TensorFlow and save the arrays with `numpy.savez`"),
     (0, b"7767517\n", "the structure of an ncnn model (.param)", "use the model that it was converted from"),
 )  # fmt: skip
 _TF = "load it with TensorFlow and save the arrays with `numpy.savez`"
@@ -32,7 +30,6 @@ _SUFFIX = (
     (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
     (".pb", b"\x0a", "a TensorFlow graph (.pb)", _TF),
     (".pb", b"\x08", "a TensorFlow SavedModel (.pb)", _TF),
-    (".meta", b"\x0a", "the graph of a TensorFlow checkpoint", _TF),
     (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
     (".pdiparams", b"\0", "the weights of a Paddle model", "load it with Paddle; the names are in the .pdmodel file"),
     (".pdmodel", b"\x0a", "the program of a Paddle model", "load it with Paddle"),
@@ -41,14 +38,12 @@ _SUFFIX = (
     (".mnn", b"", "an MNN model", _CONVERTED),
     (".rten", b"RTEN", "an RTen model", _CONVERTED),
 )  # fmt: skip
-_SSTABLE = bytes.fromhex("57fb808b247547db")  # ends the index of a TensorFlow checkpoint
 _ONNX_NEXT = b"\x12\x1a\x22\x28\x32\x3a\x42"  # tags of the fields that follow `ir_version`
 _FOLDERS = (
     ("saved_model.pb", "a TensorFlow SavedModel", _TF),
     ("data/com.apple.coreml/model.mlmodel", "a Core ML package", _CONVERTED),
     ("tf_model.h5", "a folder with TensorFlow weights", "download model.safetensors of the same model"),
     ("model.onnx", "a folder with an ONNX model", "download model.safetensors of the same model"),
-    ("checkpoint", "a TensorFlow checkpoint", _TF),
 )  # fmt: skip
 
 
@@ -73,10 +68,7 @@ def recognise(look: Look) -> Iterator[Found]:
             "load it with Keras and save the arrays with `numpy.savez`",
             UnsupportedError,
         )
-    if look.tail.endswith(_SSTABLE):
-        yield Found(70, "the index of a TensorFlow checkpoint", _TF, UnsupportedError)
-    if ".data-0" in look.name and "-of-0" in look.name:
-        yield Found(65, "the data of a TensorFlow checkpoint", _TF, UnsupportedError)
+    yield from _without_index(look)
     if _is_onnx(look.head):
         yield Found(
             67,
@@ -91,6 +83,16 @@ def recognise(look: Look) -> Iterator[Found]:
         yield Found(
             45, "the weights of an OpenVINO model", "they need the .xml file beside to be understood", UnsupportedError
         )
+
+
+def _without_index(look: Look) -> Iterator[Found]:
+    """Files of a TensorFlow checkpoint that mean nothing without the index of the same prefix."""
+    stem, dot, rest = look.name.rpartition(".")
+    what = {"d": "the data of a TensorFlow checkpoint", "m": "the graph of a TensorFlow checkpoint"}.get(rest[:1])
+    fits = (rest.startswith("data-0") and "-of-0" in rest) or (rest == "meta" and look.head.startswith(b"\x0a"))
+    if dot and fits and what and f"{stem}.index" not in {n.lower() for n in look.names}:
+        hint = f"get `{printable(stem)}.index` too: it names the tensors"
+        yield Found(69, f"{what} without its index", hint, DamagedFileError)
 
 
 def _is_onnx(head: bytes) -> bool:
