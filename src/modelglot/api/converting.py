@@ -123,7 +123,8 @@ def make_plan(
     if (into or dialect) and is_original(model):
         model = from_meta(model, os.fspath(source), limits)
     extra: list[Loss] = []
-    flat = "tree" not in place.format.info.can or place.options.max_shard_size is not None
+    can = place.format.info.can
+    flat = "tree" not in can or (place.options.max_shard_size is not None and "tree-shards" not in can)
     whole = isinstance(model.tree, Inert) or (isinstance(model.tree, Node) and model.tree.kind == "parts")
     if component or flat or whole:
         model, extra, said = choose(model, component)

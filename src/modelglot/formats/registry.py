@@ -22,6 +22,7 @@ BUILTIN: dict[str, str] = {
     "torch-zip": "modelglot.formats.torch_zip",
     "torch-legacy": "modelglot.formats.torch_legacy",
     "torchscript": "modelglot.formats.torchscript",
+    "dcp": "modelglot.formats.dcp",
     "pickle": "modelglot.formats.pickle",
     "gguf": "modelglot.formats.gguf",
     "ggml": "modelglot.formats.ggml",
