@@ -23,6 +23,7 @@ BUILTIN: dict[str, str] = {
     "torch-legacy": "modelglot.formats.torch_legacy",
     "torchscript": "modelglot.formats.torchscript",
     "dcp": "modelglot.formats.dcp",
+    "deepspeed": "modelglot.formats.deepspeed",
     "pickle": "modelglot.formats.pickle",
     "gguf": "modelglot.formats.gguf",
     "ggml": "modelglot.formats.ggml",
