@@ -18,6 +18,29 @@ def torch_bin(gigabytes: int) -> Path:
     return path
 
 
+def tf_checkpoint(gigabytes: int) -> Path:
+    """The same tensors as a TensorFlow checkpoint, which tests/oracle holds byte for byte against TensorFlow's own."""
+    return _converted(torch_bin(gigabytes), WORK / f"model-{gigabytes}g.index", "--to", "tf-checkpoint")
+
+
+def safetensors(gigabytes: int) -> Path:
+    """The same tensors as safetensors."""
+    return _converted(torch_bin(gigabytes), WORK / f"model-{gigabytes}g.safetensors")
+
+
+def _converted(source: Path, target: Path, *options: str) -> Path:
+    """By modelglot, in a process of its own."""
+    if not target.exists():
+        subprocess.run(
+            [sys.executable, "-m", "modelglot", "convert", *options, str(source), str(target)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    for part in sorted(WORK.glob(f"{target.stem}.*")) if target.suffix == ".index" else [target]:
+        warm(part)
+    return target
+
+
 def big_vocabulary() -> Path:
     """A GGUF with 152,064 tokens, types and 151,387 merges, as of a Qwen2.5 model, and a handful of tensors."""
     path = WORK / "vocabulary.gguf"

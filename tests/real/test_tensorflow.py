@@ -59,3 +59,19 @@ def test_musicnn_in_detail(tmp_path: Path) -> None:
     assert (kernel.extra["layer:kind"], kernel.extra["layer:axes"]) == ("conv", "hwio")
     assert len(mg.convert(find(*MUSICNN), tmp_path / "o.pth", component="optimizer").digests) == 86
     assert read_model(str(find(*MUSICNN))).tensors["dense/kernel"].extra["layer:axes"] == "io"
+
+
+@pytest.mark.parametrize(("name", "constants", "inputs"), [("gru/frozen.pb", 132, 2), ("fc-layers/frozen.pb", 6, 1)])
+def test_a_frozen_graph(name: str, constants: int, inputs: int, tmp_path: Path) -> None:
+    path = find("tf-frozen-pb", name)
+    graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    wanted = {n.name: tf.make_ndarray(n.attr["value"].tensor) for n in graph.node if n.op == "Const"}
+    model = read_model(str(path))
+    assert len(model.tensors) == len(wanted) == constants
+    assert model.graph is not None
+    assert model.graph.nodes == len(graph.node)
+    assert len(model.graph.signatures[0].inputs) == inputs
+    mg.convert(path, tmp_path / "a.safetensors")
+    found = mg.load(tmp_path / "a.safetensors")
+    for constant, array in wanted.items():
+        assert found[constant].tobytes() == array.tobytes(), constant

@@ -30,6 +30,8 @@ BUILTIN: dict[str, str] = {
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",
+    "tf-v1-checkpoint": "modelglot.formats.tf_v1_checkpoint",
+    "tf-graph": "modelglot.formats.tf_graph",
     "flax": "modelglot.formats.flax",
     "orbax": "modelglot.formats.orbax",
     "not-a-model": "modelglot.formats.not_a_model",

@@ -28,7 +28,6 @@ _SUFFIX = (
     (".onnx", b"\x08", "an ONNX model", "load it with the `onnx` package, or use the model it was exported from"),
     (".mlmodel", b"\x08", "a Core ML model", _CONVERTED),
     (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
-    (".pb", b"\x0a", "a TensorFlow graph (.pb)", _TF),
     (".pb", b"\x08", "a TensorFlow SavedModel (.pb)", _TF),
     (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
     (".pdiparams", b"\0", "the weights of a Paddle model", "load it with Paddle; the names are in the .pdmodel file"),
