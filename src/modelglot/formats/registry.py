@@ -24,6 +24,7 @@ BUILTIN: dict[str, str] = {
     "torchscript": "modelglot.formats.torchscript",
     "pickle": "modelglot.formats.pickle",
     "gguf": "modelglot.formats.gguf",
+    "onnx": "modelglot.formats.onnx",
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",

@@ -9,7 +9,7 @@ from math import prod
 from typing import NamedTuple
 
 from modelglot.containers.protobuf import BYTES, FIXED32, VARINT, fields
-from modelglot.containers.sstable import varint
+from modelglot.containers.protobuf_write import varint
 from modelglot.core.errors import InvalidFileError, UnsupportedError
 from modelglot.sources.checksums import unmasked
 
@@ -56,9 +56,9 @@ def entry(data: bytes) -> Entry:
     numbers = [0, 0, 0, 0, 0, 0, 0]
     shape: tuple[int, ...] = ()
     slices: list[Slice] = []
-    for number, wire, value, at in fields(data):
+    for number, wire, value, at, _ in fields(data):
         if wire == VARINT and number < 7:
-            numbers[number] = value  # type: ignore[call-overload]  # a varint's value is a number
+            numbers[number] = value  # type: ignore[assignment]  # a varint's value is a number
         elif number == 2 and wire == BYTES:
             shape = shape_of(value)  # type: ignore[arg-type]
         elif number == 6 and wire == FIXED32:
