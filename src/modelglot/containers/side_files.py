@@ -34,6 +34,7 @@ _WHAT = {
     "training_args.bin": "training arguments, a pickle: runs code when loaded by others",
     "README.md": "model card",
     "LICENSE": "licence",
+    "checkpoint": "names the newest TensorFlow checkpoint",
 }
 WEIGHTS = re.compile(
     r"\.(safetensors|bin|pt|pth|ckpt|gguf|ggml|onnx|onnx_data|h5|keras|msgpack|ot|npz|npy|tflite|pb|mlmodel|pkl"
@@ -87,6 +88,8 @@ def what_is(name: str) -> str:
         return "Python code: loaders run it with trust_remote_code, modelglot never does"
     if base.endswith(".index.json"):
         return "which shard holds which tensor"
+    if base.endswith(".meta"):
+        return "graph of a TensorFlow checkpoint"
     if WEIGHTS.search(base):
         return "weights"
     return {"json": "settings", "md": "text", "txt": "text", "jinja": "template"}.get(base.rsplit(".", 1)[-1], "other")

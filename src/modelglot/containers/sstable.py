@@ -1,4 +1,4 @@
-"""Sorted tables as LevelDB defined them: keys in order with values, in blocks with checksums, and an index of the blocks.
+"""Sorted tables as LevelDB defined them: keys in order with values, in blocks with checksums, and an index of them.
 
 TensorFlow keeps its checkpoints' indexes in them. Specification: github.com/google/leveldb, doc/table_format.md.
 """
@@ -30,7 +30,7 @@ def entries(source: Source, limits: Limits) -> Iterator[tuple[bytes, bytes]]:
     with located(path=source.path):
         footer = _footer(source)
         last: bytes | None = None
-        _, at = _handle(footer, 0)  # the block of filters and the like, which nobody needs
+        meta, at = _handle(footer, 0)
         index, _ = _handle(footer, at)
         for _, value in _parse(_block(source, index, limits), index[0]):
             place, _ = _handle(value, 0)
@@ -39,6 +39,7 @@ def entries(source: Source, limits: Limits) -> Iterator[tuple[bytes, bytes]]:
                     raise InvalidFileError(f"the keys of the table are not in order: {key[:80]!r}", offset=place[0])
                 last = key
                 yield key, found
+        _block(source, meta, limits)  # filters and the like, which nobody needs: only checked
 
 
 def _footer(source: Source) -> bytes:

@@ -22,8 +22,8 @@ class Slot(NamedTuple):
 
 
 class Fixup(NamedTuple):
-    """A value known once the data passed: the checksum ``kind`` of ``length`` bytes at ``offset``, as its four bytes are
-    stored, put at ``targets`` of the file named ``into``, or of this one.
+    """A value known once the data passed: the checksum ``kind`` of ``length`` bytes at ``offset``, four bytes as they
+    are stored, put at ``targets`` of the file named ``into``, or of this one.
 
     Kinds: ``crc32``, ``crc32c-masked``. Fix-ups run in the order of the files and of each file's list, so a later one
     may cover what an earlier one wrote.

@@ -26,7 +26,8 @@ class TensorRef:
 class Node:
     """A container. ``items`` holds (key, value) pairs for dicts, values for lists, tuples and sets.
 
-    ``kind`` is the Python class: dict, ordereddict, defaultdict, counter, list, tuple, set, frozenset, deque.
+    ``kind`` is the Python class: dict, ordereddict, defaultdict, counter, list, tuple, set, frozenset, deque; or
+    ``parts``, a mapping that is not in the file: components which its reader told apart among flat names.
     Compared by identity: contents may be shared and even cyclic.
     """
 
@@ -35,7 +36,7 @@ class Node:
 
     @property
     def is_mapping(self) -> bool:
-        return self.kind in ("dict", "ordereddict", "defaultdict", "counter")
+        return self.kind in ("dict", "ordereddict", "defaultdict", "counter", "parts")
 
     def get(self, key: Any, default: Any = None) -> Any:
         """The last value stored under a key of a mapping (later items win, as in Python)."""

@@ -25,6 +25,7 @@ BUILTIN: dict[str, str] = {
     "pickle": "modelglot.formats.pickle",
     "gguf": "modelglot.formats.gguf",
     "onnx": "modelglot.formats.onnx",
+    "ggml": "modelglot.formats.ggml",
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",

@@ -23,7 +23,7 @@ def crc32c(data: bytes | memoryview, value: int = 0) -> int:
 
 
 def masked(value: int) -> int:
-    """A CRC as LevelDB and TensorFlow store it: turned, and a constant added, so that it can lie among checked bytes."""
+    """A CRC as LevelDB and TensorFlow store it: turned, and a constant added, so that it may lie in what is checked."""
     return ((value >> 15 | value << 17) + _DELTA) & 0xFFFF_FFFF
 
 

@@ -38,6 +38,7 @@ class ReaderConformance:
 
     format: ClassVar[str]
     checksummed: ClassVar[bool] = False  # a flipped data bit may be refused on reading
+    beside: ClassVar[tuple[str, ...]] = ()  # other files that the sample consists of
 
     def make(self, folder: Path) -> Path:
         """Write a sample into ``folder`` and return its path."""
@@ -175,7 +176,7 @@ class FormatConformance(ReaderConformance):
         assert one.read_bytes() == two.read_bytes()
 
     def test_nothing_else_is_left_behind(self, sample: Path) -> None:
-        assert [p.name for p in sample.parent.iterdir()] == [sample.name]
+        assert {p.name for p in sample.parent.iterdir()} == {sample.name, *self.beside}
 
     def test_a_failed_write_leaves_the_old_file(self, sample: Path) -> None:
         before = sample.read_bytes()
@@ -183,7 +184,7 @@ class FormatConformance(ReaderConformance):
         with pytest.raises(ModelFileError):
             save({**state, "bad": object()}, sample, to=self.format)
         assert sample.read_bytes() == before
-        assert [p.name for p in sample.parent.iterdir()] == [sample.name]
+        assert {p.name for p in sample.parent.iterdir()} == {sample.name, *self.beside}
 
     def test_layout_is_pure(self, sample: Path) -> None:
         model = read_model(str(sample))

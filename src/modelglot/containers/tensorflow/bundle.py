@@ -23,6 +23,7 @@ from modelglot.core.tensor import EMPTY, Extent, Missing, Stored, Tensor
 from modelglot.core.views import assembled
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+TEXT = "tf:string:"  # metadata keys of string tensors
 _SMALL = 64 * KIB  # bytes of a text tensor that is shown; longer ones are carried as bytes
 
 

@@ -21,7 +21,8 @@ _TABLE = """
 8 complex64 c64 9 int64 i64       10 bool bool     11 qint8 i8      12 quint8 u8    13 qint32 i32   14 bfloat16 bf16
 15 qint16 i16   16 quint16 u16    17 uint16 u16    18 complex128 c128               19 half f16     20 resource -
 21 variant -    22 uint32 u32     23 uint64 u64    24 float8_e5m2 f8_e5m2           25 float8_e4m3fn f8_e4m3
-26 float8_e4m3fnuz f8_e4m3fnuz    28 float8_e5m2fnuz f8_e5m2fnuz    29 int4 -       30 uint4 -      31 int2 -  32 uint2 -
+26 float8_e4m3fnuz f8_e4m3fnuz    28 float8_e5m2fnuz f8_e5m2fnuz
+29 int4 -       30 uint4 -        31 int2 -        32 uint2 -
 """
 _words = _TABLE.split()
 KINDS: dict[int, Kind] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
-from modelglot.containers.protobuf import BYTES, FIXED32, VARINT, fields
+from modelglot.containers.protobuf import FIXED32, fields
 from modelglot.containers.protobuf_write import varint
 from modelglot.core.errors import InvalidFileError, UnsupportedError
 from modelglot.sources.checksums import unmasked
@@ -57,14 +57,14 @@ def entry(data: bytes) -> Entry:
     shape: tuple[int, ...] = ()
     slices: list[Slice] = []
     for number, wire, value, at, _ in fields(data):
-        if wire == VARINT and number < 7:
-            numbers[number] = value  # type: ignore[assignment]  # a varint's value is a number
-        elif number == 2 and wire == BYTES:
-            shape = shape_of(value)  # type: ignore[arg-type]
-        elif number == 6 and wire == FIXED32:
-            numbers[6] = int.from_bytes(value, "little")  # type: ignore[arg-type]
-        elif number == 7 and wire == BYTES:
-            slices.append(slice_of(value))  # type: ignore[arg-type]
+        if isinstance(value, int) and number < 7:
+            numbers[number] = value
+        elif isinstance(value, memoryview) and number == 2:
+            shape = shape_of(value)
+        elif isinstance(value, memoryview) and wire == FIXED32 and number == 6:
+            numbers[6] = int.from_bytes(value, "little")
+        elif isinstance(value, memoryview) and number == 7:
+            slices.append(slice_of(value))
         elif number < 8:
             raise InvalidFileError(f"field {number} of an entry has the wrong kind", offset=at)
     if max(numbers[3], numbers[4], numbers[5]) >= _MOST:

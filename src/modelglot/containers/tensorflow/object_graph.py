@@ -6,8 +6,10 @@ Source: tensorflow/core/protobuf/trackable_object_graph.proto, field numbers onl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from modelglot.containers.protobuf import fields
 from modelglot.containers.protobuf_write import delimited, varint
@@ -16,6 +18,7 @@ from modelglot.core.limits import Limits
 
 ATTRIBUTES, VALUE, SLOT = "/.ATTRIBUTES/", "VARIABLE_VALUE", "/.OPTIMIZER_SLOT/"
 COUNTER = "save_counter"
+_OPTIMIZER = "optimizer"
 _SUFFIX = ATTRIBUTES + VALUE
 
 
@@ -53,28 +56,41 @@ def parse(data: bytes, limits: Limits) -> list[Node]:
     return nodes
 
 
-def optimizer_keys(nodes: list[Node]) -> set[str]:
-    """Keys of slot variables, and of what hangs below an object that has slots or is called an optimizer and is not also
-    reached as part of the model."""
-    if not nodes:
-        return set()
+class Parts(NamedTuple):
+    """``optimizer`` has the keys of what only an optimizer reaches; ``names`` those of the model whose key goes through
+    the optimizer, with a path that does not."""
+
+    optimizer: set[str]
+    names: dict[str, str]
+
+
+def parts_of(nodes: list[Node]) -> Parts:
+    """An optimizer is an object that has slots or is called one. It holds the model's variables too, and where its path
+    is the shorter one TensorFlow names them after it."""
     owners = {n for n, node in enumerate(nodes) if node.slots}
-    for name, child in nodes[0].children.items():
-        if "optimizer" in name.lower():
-            owners.add(child)
+    owners |= {c for node in nodes for name, c in node.children.items() if _OPTIMIZER in name.lower()}
     slots = {s for node in nodes for s in node.slots}
-    model = _reached(nodes, [0], owners | slots)
-    mine = (_reached(nodes, owners, set()) | slots) - model
-    return {key for n in mine for key in nodes[n].keys}
+    model = _paths(nodes, owners | slots)
+    optimizer = {key for n, node in enumerate(nodes) if n not in model for key in node.keys}
+    turned = {
+        key: model[n]
+        for n, node in enumerate(nodes)
+        if model.get(n)
+        for key in node.keys
+        if key.endswith(_SUFFIX) and _OPTIMIZER in key.lower()
+    }
+    return Parts(optimizer, turned)
 
 
-def _reached(nodes: list[Node], starts: Iterable[int], closed: set[int]) -> set[int]:
-    found, todo = set[int](), [n for n in starts if n not in closed]
+def _paths(nodes: list[Node], closed: set[int]) -> dict[int, str]:
+    """The shortest path to each object, not through ``closed`` ones."""
+    found, todo = {0: ""} if nodes else {}, deque([0] if nodes else [])
     while todo:
-        number = todo.pop()
-        if number not in found:
-            found.add(number)
-            todo += [c for c in nodes[number].children.values() if c not in closed]
+        number = todo.popleft()
+        for name, child in nodes[number].children.items():
+            if child not in found and child not in closed:
+                found[child] = f"{found[number]}/{name}" if found[number] else name
+                todo.append(child)
     return found
 
 

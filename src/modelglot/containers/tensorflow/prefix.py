@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from modelglot.containers import sstable
 from modelglot.core.errors import InvalidFileError, located, printable
-from modelglot.core.format import FileSet
+from modelglot.core.format import FileSet, Probe
 from modelglot.core.limits import Limits
 from modelglot.core.notes import Note
 
@@ -15,6 +16,16 @@ INDEX, META, STATE = ".index", ".meta", "checkpoint"
 DATA = re.compile(r"^(?P<prefix>.*)\.data-(?P<number>\d{5,})-of-(?P<count>\d{5,})$", re.S)
 _NEWEST = re.compile(rb'^\s*model_checkpoint_path\s*:\s*"((?:[^"\\\n]|\\.)*)"', re.M)
 _ESCAPES = {ord("n"): 10, ord("t"): 9, ord("r"): 13}
+
+
+def table_kind(probe: Probe) -> str | None:
+    """``bundle`` for the index of a checkpoint, ``slices`` for a checkpoint of the first version, which is one table.
+
+    A bundle's first entry has the key "" and a header that begins with the number of data files.
+    """
+    if not probe.tail.endswith(sstable.MAGIC):
+        return None
+    return "bundle" if probe.head[:2] == b"\0\0" and probe.head[3:4] == b"\x08" else "slices"
 
 
 class Prefix(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelglot.core.errors import UnsupportedError
+from modelglot.core.errors import DamagedFileError, UnsupportedError, printable
 from modelglot.formats.not_a_model.found import Found, Look
 
 _MAGIC = (
@@ -17,15 +17,9 @@ _MAGIC = (
     (4, b"TFL3", "a TensorFlow Lite model", "use the model that it was converted from"),
     (4, b"ET12", "an ExecuTorch program", "use the model that it was exported from"),
     (0, b"ftrt", "a TensorRT engine, built for one kind of GPU", "use the ONNX model that it was built from"),
-    (0, b"lmgg", "a legacy GGML file (magic `ggml`)",
-     "use the GGUF file of the same model; whisper.cpp still loads this form itself"),
-    (0, b"fmgg", "a legacy GGML file (magic `ggmf`)", "use the GGUF file of the same model"),
-    (0, b"tjgg", "a legacy GGML file (magic `ggjt`)", "use the GGUF file of the same model"),
     (0, b"algg", "a legacy GGML adapter (magic `ggla`)", "use the GGUF file of the same adapter"),
     (0, b"nsgg", "a saved llama.cpp session (magic `ggsn`)", "it holds no weights; use the model's GGUF file"),
     (0, b"MZqFpD", "a llamafile: a program with a GGUF file inside", "use the GGUF file of the same model"),
-    (0, b"model_checkpoint_path:", "the state file of a TensorFlow checkpoint",
-     "load the checkpoint with TensorFlow and save the arrays with `numpy.savez`"),
     (0, b"7767517\n", "the structure of an ncnn model (.param)", "use the model that it was converted from"),
 )  # fmt: skip
 _TF = "load it with TensorFlow and save the arrays with `numpy.savez`"
@@ -35,9 +29,6 @@ _SUFFIX = (
     (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
     (".pb", b"\x0a", "a TensorFlow graph (.pb)", _TF),
     (".pb", b"\x08", "a TensorFlow SavedModel (.pb)", _TF),
-    (".meta", b"\x0a", "the graph of a TensorFlow checkpoint", _TF),
-    (".msgpack", b"", "the weights of a Flax model (msgpack)",
-     "load it with Flax and save the arrays with `safetensors.flax.save_file`"),
     (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
     (".pdiparams", b"\0", "the weights of a Paddle model", "load it with Paddle; the names are in the .pdmodel file"),
     (".pdmodel", b"\x0a", "the program of a Paddle model", "load it with Paddle"),
@@ -46,13 +37,10 @@ _SUFFIX = (
     (".mnn", b"", "an MNN model", _CONVERTED),
     (".rten", b"RTEN", "an RTen model", _CONVERTED),
 )  # fmt: skip
-_SSTABLE = bytes.fromhex("57fb808b247547db")  # ends the index of a TensorFlow checkpoint
 _FOLDERS = (
     ("saved_model.pb", "a TensorFlow SavedModel", _TF),
     ("data/com.apple.coreml/model.mlmodel", "a Core ML package", _CONVERTED),
-    ("flax_model.msgpack", "a folder with Flax weights", "download model.safetensors of the same model"),
     ("tf_model.h5", "a folder with TensorFlow weights", "download model.safetensors of the same model"),
-    ("checkpoint", "a TensorFlow checkpoint", _TF),
 )  # fmt: skip
 
 
@@ -77,10 +65,7 @@ def recognise(look: Look) -> Iterator[Found]:
             "load it with Keras and save the arrays with `numpy.savez`",
             UnsupportedError,
         )
-    if look.tail.endswith(_SSTABLE):
-        yield Found(70, "the index of a TensorFlow checkpoint", _TF, UnsupportedError)
-    if ".data-0" in look.name and "-of-0" in look.name:
-        yield Found(65, "the data of a TensorFlow checkpoint", _TF, UnsupportedError)
+    yield from _without_index(look)
     if look.head.startswith(b"<?xml") and b"<net " in look.head[:400]:
         yield Found(68, "the structure of an OpenVINO model", _CONVERTED, UnsupportedError)
     stem, dot, suffix = look.name.rpartition(".")
@@ -88,3 +73,13 @@ def recognise(look: Look) -> Iterator[Found]:
         yield Found(
             45, "the weights of an OpenVINO model", "they need the .xml file beside to be understood", UnsupportedError
         )
+
+
+def _without_index(look: Look) -> Iterator[Found]:
+    """Files of a TensorFlow checkpoint that mean nothing without the index of the same prefix."""
+    stem, dot, rest = look.name.rpartition(".")
+    what = {"d": "the data of a TensorFlow checkpoint", "m": "the graph of a TensorFlow checkpoint"}.get(rest[:1])
+    fits = (rest.startswith("data-0") and "-of-0" in rest) or (rest == "meta" and look.head.startswith(b"\x0a"))
+    if dot and fits and what and f"{stem}.index" not in {n.lower() for n in look.names}:
+        hint = f"get `{printable(stem)}.index` too: it names the tensors"
+        yield Found(69, f"{what} without its index", hint, DamagedFileError)

@@ -1,6 +1,6 @@
 """TensorFlow checkpoints: ``.index`` and ``.data-NNNNN-of-NNNNN`` under one prefix, perhaps a ``.meta`` with the graph.
 
-Specification: github.com/tensorflow/tensorflow, tensor_bundle.h and tensor_bundle.proto; www.tensorflow.org/guide/checkpoint.
+Specification: www.tensorflow.org/guide/checkpoint; TensorFlow's tensor_bundle.h and tensor_bundle.proto.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from modelglot.core.layout import Layout, Options
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.notes import Finding, Loss
-
-_MAGIC = bytes.fromhex("57fb808b247547db")
 
 
 class TfCheckpoint:
@@ -30,7 +28,7 @@ class TfCheckpoint:
     )
 
     def sniff(self, probe: Probe) -> Match | None:
-        from modelglot.containers.tensorflow.prefix import DATA, INDEX, META, prefixes
+        from modelglot.containers.tensorflow.prefix import DATA, INDEX, META, prefixes, table_kind
 
         names = tuple(probe.names)
         if probe.is_folder:
@@ -40,11 +38,10 @@ class TfCheckpoint:
             return None
         if probe.head.startswith(b"model_checkpoint_path:"):
             return Match(95, "the state file of a checkpoint")
-        if probe.tail.endswith(_MAGIC):
-            table = b"\0\0" in probe.head[:2] and not probe.head[2:3] == b"\x0a"
-            return Match(92 if table else 71, "a sorted table with the header of a bundle")
+        if table_kind(probe) == "bundle":
+            return Match(97, "a sorted table with the header of a bundle")
         if (m := DATA.match(probe.name)) is not None and m["prefix"] + INDEX in names:
-            return Match(90, "the data of a checkpoint, beside its index")
+            return Match(96, "the data of a checkpoint, beside its index")
         if probe.name.endswith(META) and probe.name.removesuffix(META) + INDEX in names:
             return Match(90, "the graph of a checkpoint, beside its index")
         return None

@@ -5,14 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from modelglot.containers.tensorflow.bundle import Bundle, read_bundle
-from modelglot.containers.tensorflow.object_graph import COUNTER, name_of, optimizer_keys, parse
-from modelglot.containers.tensorflow.prefix import find
+from modelglot.containers.protobuf_file import message
+from modelglot.containers.tensorflow.bundle import GRAPH, TEXT, Bundle, read_bundle
+from modelglot.containers.tensorflow.graph import read_meta_graph, summary
+from modelglot.containers.tensorflow.layers import layers
+from modelglot.containers.tensorflow.object_graph import COUNTER, name_of, parse, parts_of
+from modelglot.containers.tensorflow.prefix import INDEX, META, find
+from modelglot.core.errors import ModelFileError, located, printable
 from modelglot.core.format import FileSet
+from modelglot.core.graph import Graph
 from modelglot.core.limits import Limits
 from modelglot.core.metadata import Entry, Metadata
 from modelglot.core.model import Model
+from modelglot.core.notes import Note
 from modelglot.core.tensor import Tensor
 from modelglot.core.tree import Node, TensorRef
 
@@ -23,7 +30,6 @@ _SLOT = re.compile(
 )
 _AVERAGE = re.compile(r"^(?P<variable>.+)/ExponentialMovingAverage$")
 _POWERS = re.compile(r"^(.+/)?beta[12]_power(_\d+)?$")
-_COUNTERS = ("global_step", COUNTER, "_CHECKPOINTABLE_OBJECT_GRAPH")
 
 
 def read(files: FileSet, limits: Limits) -> Model:
@@ -34,30 +40,52 @@ def read(files: FileSet, limits: Limits) -> Model:
     optimizer = _name_based_slots(bundle.tensors)
     if bundle.object_graph is not None:
         dialect = "object-based"
-        optimizer = optimizer_keys(parse(bundle.object_graph, limits)) & bundle.tensors.keys()
-        names = _object_names(bundle.tensors)
-    tensors = {names[key]: _called(tensor, names[key]) for key, tensor in bundle.tensors.items()}
+        with located(path=files.open(where.prefix + INDEX).path, tensor=GRAPH):
+            parts = parts_of(parse(bundle.object_graph, limits))
+        optimizer = parts.optimizer & bundle.tensors.keys()
+        names = _object_names(bundle.tensors, parts.names)
+    graph, said, notes = _meta(files, where.prefix + META, bundle.tensors, limits)
+    tensors = {names[key]: _called(tensor, names[key], said.get(key)) for key, tensor in bundle.tensors.items()}
     return Model(
         "tf-checkpoint",
         files.refs(),
         tensors,
         dialect,
         _metadata(bundle),
-        _tree(tensors, {names[k] for k in optimizer}),
-        notes=(*where.notes, *bundle.notes),
+        _tree(tensors, {names[k] for k in optimizer}, bundle.object_graph is not None),
+        notes=(*where.notes, *bundle.notes, *notes),
+        graph=graph,
     )
 
 
-def _object_names(keys: Iterable[str]) -> dict[str, str]:
+_Meta = tuple[Graph | None, dict[str, dict[str, Any]], list[Note]]
+
+
+def _meta(files: FileSet, name: str, keys: Iterable[str], limits: Limits) -> _Meta:
+    """The graph beside the data, and what it says of the layer of each variable. A damaged one is only noted."""
+    if name not in files.names():
+        return None, {}, []
+    source = files.open(name)
+    files.index(name, "side")
+    try:
+        meta = read_meta_graph(message(source, limits), limits)
+    except ModelFileError as error:
+        return None, {}, [Note("bad-graph", f"{printable(name, code=True)}: {error.what}", "warning")]
+    return summary(meta.graph, meta.signatures), layers(meta.graph.nodes, keys), []
+
+
+def _object_names(keys: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
     """Object paths where they are unique, whole keys elsewhere."""
     paths: dict[str, list[str]] = {}
     for key in keys:
-        paths.setdefault(name_of(key), []).append(key)
+        paths.setdefault(known.get(key) or name_of(key), []).append(key)
     return {key: path if len(same) == 1 else key for path, same in paths.items() for key in same}
 
 
-def _called(tensor: Tensor, name: str) -> Tensor:
-    return tensor if tensor.name == name else replace(tensor, name=name, extra={**tensor.extra, "tf:key": tensor.name})
+def _called(tensor: Tensor, name: str, layer: Mapping[str, Any] | None) -> Tensor:
+    """Under its name here, with the key and the layer among its extras."""
+    key = {"tf:key": tensor.name} if tensor.name != name else {}
+    return replace(tensor, name=name, extra={**tensor.extra, **key, **(layer or {})}) if key or layer else tensor
 
 
 def _name_based_slots(tensors: Mapping[str, Tensor]) -> set[str]:
@@ -73,8 +101,8 @@ def _name_based_slots(tensors: Mapping[str, Tensor]) -> set[str]:
     return found
 
 
-def _tree(tensors: Mapping[str, Tensor], optimizer: set[str]) -> Node | None:
-    """Model, moving averages, optimizer and counters apart; None where there is only a model."""
+def _tree(tensors: Mapping[str, Tensor], optimizer: set[str], objects: bool) -> Node | None:
+    """Model, moving averages, optimizer and the count of saves apart; None where there is only a model."""
     parts: dict[str, list[tuple[str, TensorRef]]] = {"model": [], "ema": [], "optimizer": [], "counters": []}
     for name in tensors:
         average = _AVERAGE.match(name)
@@ -83,9 +111,9 @@ def _tree(tensors: Mapping[str, Tensor], optimizer: set[str]) -> Node | None:
         elif average is not None and average["variable"] in tensors:
             parts["ema"].append((average["variable"], TensorRef(name)))
         else:
-            parts["counters" if name in _COUNTERS else "model"].append((name, TensorRef(name)))
+            parts["counters" if objects and name == COUNTER else "model"].append((name, TensorRef(name)))
     kept = [(part, Node("dict", list(items))) for part, items in parts.items() if items]
-    return Node("dict", kept) if len(kept) > 1 and parts["model"] else None
+    return Node("parts", kept) if len(kept) > 1 and parts["model"] else None
 
 
 def _metadata(bundle: Bundle) -> Metadata:
@@ -93,5 +121,5 @@ def _metadata(bundle: Bundle) -> Metadata:
     entries: dict[str, Entry | str] = {}
     for key, (shape, texts) in bundle.texts.items():
         values = [t.decode("utf-8", "surrogateescape") for t in texts]
-        entries[f"tf:{key}"] = Entry(values[0]) if not shape else Entry(values, "array[str]")
+        entries[TEXT + key] = Entry(values[0]) if not shape else Entry(values, "array[str]")
     return Metadata(entries)

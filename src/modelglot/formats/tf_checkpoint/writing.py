@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from modelglot.containers import sstable
 from modelglot.containers.tensorflow import strings
-from modelglot.containers.tensorflow.bundle import GRAPH
+from modelglot.containers.tensorflow.bundle import GRAPH, TEXT
 from modelglot.containers.tensorflow.dtypes import KINDS, NUMBERS, STRING
 from modelglot.containers.tensorflow.entry import entry_bytes, header_bytes
 from modelglot.containers.tensorflow.object_graph import COUNTER, graph_of, key_of
@@ -40,7 +40,7 @@ def losses(model: Model) -> Iterator[Loss]:
         if _bad_name(name):
             shown = printable(name, code=True)
             yield Loss("name", f"tensor {shown}: the name {_bad_name(name)}", "give it another with `--rename`")
-    texts = [k for k in model.metadata if not k.startswith("tf:")]
+    texts = [k for k in model.metadata if not k.startswith(TEXT)]
     if texts:
         keys = ", ".join(printable(k, code=True) for k in texts[:4]) + (" ..." if len(texts) > 4 else "")
         yield Loss("metadata", f"a TensorFlow checkpoint holds no metadata: {len(texts):,} entries ({keys}) are lost")
@@ -119,12 +119,12 @@ def _of_tensor(tensor: Tensor, key: str) -> _Stored:
 def _texts(model: Model) -> Iterator[_Stored]:
     """String tensors that reading gave as metadata."""
     for key, value in model.metadata.items():
-        if not key.startswith("tf:") or key.removeprefix("tf:") in model.tensors:
+        if not key.startswith(TEXT) or key.removeprefix(TEXT) in model.tensors:
             continue
         values = [value] if isinstance(value, str) else list(value)
         shape = () if isinstance(value, str) else (len(values),)
         data, crc = strings.encode([str(v).encode("utf-8", "surrogateescape") for v in values])
-        yield _Stored(key.removeprefix("tf:").encode(), STRING, shape, len(data), None, data, crc)
+        yield _Stored(key.removeprefix(TEXT).encode(), STRING, shape, len(data), None, data, crc)
 
 
 def _objects(keys: dict[str, str], model: Model) -> Iterator[_Stored]:

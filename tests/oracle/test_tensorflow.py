@@ -1,0 +1,254 @@
+"""Against TensorFlow: it reads what we write, we read what it writes, and the files are the same where they can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+
+import modelglot as mg
+from modelglot.api.reading import read_model
+from modelglot.containers import sstable
+from modelglot.containers.tensorflow import strings
+from modelglot.containers.tensorflow.entry import slice_key
+from modelglot.core.errors import DamagedFileError
+from modelglot.core.limits import Limits
+from modelglot.sources.checksums import checksum
+from modelglot.sources.file import FileSource
+
+v1 = tf.compat.v1
+RNG = np.random.default_rng(0)
+CODES = ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8",
+         "bool", "complex64", "complex128"]  # fmt: skip
+
+
+def state() -> dict[str, np.ndarray[Any, Any]]:
+    made = {f"types/{c}": (RNG.standard_normal((3, 5)) * 9).astype(c) for c in CODES}
+    made["types/bfloat16"] = RNG.standard_normal((2, 2)).astype(ml_dtypes.bfloat16)
+    for fp8 in ("float8_e4m3fn", "float8_e5m2"):
+        made[f"types/{fp8}"] = RNG.standard_normal((2, 3)).astype(getattr(ml_dtypes, fp8))
+    return {**made, "scalar": np.float32(1.5), "empty": np.zeros((0, 4), np.float32), "long/" + "n" * 300: np.ones(2)}
+
+
+def read_by_tf(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    reader = tf.train.load_checkpoint(str(path))
+    return {n: np.asarray(reader.get_tensor(n)) for n in reader.get_variable_to_shape_map()}
+
+
+def saved_by_saver(folder: Path, variables: dict[str, Any], **choices: Any) -> Path:
+    """A name-based checkpoint as TensorFlow 1 programs write it."""
+    with tf.Graph().as_default():
+        made = [v1.get_variable(n.replace(" ", "_"), initializer=v, use_resource=False) for n, v in variables.items()]
+        with v1.Session() as session:
+            session.run(v1.global_variables_initializer())
+            saver = v1.train.Saver(made, **choices)
+            return Path(saver.save(session, str(folder / "m.ckpt")))
+
+
+def test_we_read_what_the_saver_writes(tmp_path: Path) -> None:
+    wanted = {n: v for n, v in state().items() if "uint" not in n and "float8" not in n and "complex" not in n}
+    path = saved_by_saver(tmp_path, wanted)
+    found, by_tf = mg.load(path), read_by_tf(path)
+    assert found.keys() == by_tf.keys() == wanted.keys()
+    for name, array in by_tf.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape), name
+        assert found[name].tobytes() == array.tobytes(), name
+    graph = read_model(str(path)).graph
+    assert graph is not None
+    assert graph.operators["VariableV2"] == len(wanted)
+
+
+def test_our_files_are_byte_for_byte_the_savers(tmp_path: Path) -> None:
+    """Index and data, of more tensors than fit one block of the index."""
+    many = {f"layer_{i:04}/{'deep/' * (i % 40)}w": np.full((i % 7 + 1,), i, np.float32) for i in range(1500)}
+    path = saved_by_saver(tmp_path / "tf", many)
+    mg.convert(path, tmp_path / "a.safetensors")
+    mg.convert(tmp_path / "a.safetensors", tmp_path / "ours", to="tf-checkpoint")
+    for suffix in (".index", ".data-00000-of-00001"):
+        theirs = path.with_name(path.name + suffix).read_bytes()
+        assert (tmp_path / "ours" / f"model{suffix}").read_bytes() == theirs, suffix
+
+
+@pytest.mark.parametrize("shard", [None, "200"])
+@pytest.mark.parametrize("kind", ["name", "object"])
+def test_tf_reads_what_we_write(tmp_path: Path, kind: str, shard: str | None) -> None:
+    mg.save({n: v for n, v in state().items() if v.dtype != np.complex128}, tmp_path / "a.safetensors")
+    wanted = mg.load(tmp_path / "a.safetensors")
+    choices: dict[str, Any] = {"settings": {"tf:kind": kind}, "max_shard_size": shard}
+    mg.convert(tmp_path / "a.safetensors", tmp_path / "b", to="tf-checkpoint", **choices)
+    assert tf.train.latest_checkpoint(str(tmp_path / "b")) == str(tmp_path / "b" / "model")
+    by_tf = read_by_tf(tmp_path / "b")
+    suffix = "/.ATTRIBUTES/VARIABLE_VALUE" if kind == "object" else ""
+    for name, array in wanted.items():
+        assert by_tf[name + suffix].tobytes() == array.tobytes(), name
+    assert len(by_tf) == len(wanted) + (2 if kind == "object" else 0)
+
+
+class Dense(tf.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.kernel = tf.Variable(tf.random.normal((width, width)))
+        self.bias = tf.Variable(tf.zeros(width), dtype=tf.float32)
+
+
+class Net(tf.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [Dense(3), Dense(4)]
+        self.count = tf.Variable(7, dtype=tf.int64)
+
+
+@pytest.mark.parametrize("keep", ["save", "write"])
+def test_objects_go_to_safetensors_and_back(tmp_path: Path, keep: str) -> None:
+    net = Net()
+    made = tf.train.Checkpoint(model=net)
+    path = made.save(str(tmp_path / "a")) if keep == "save" else made.write(str(tmp_path / "a"))
+    report = mg.inspect(path)
+    assert report.model.dialect == "object-based"
+    assert "model/layers/0/kernel" in report.model.tensors
+    mg.convert(path, tmp_path / "b.safetensors")
+    mg.convert(tmp_path / "b.safetensors", tmp_path / "c", to="tf-checkpoint", settings={"tf:kind": "object"})
+    other = Net()
+    restored = tf.train.Checkpoint(model=other)
+    restored.restore(tf.train.latest_checkpoint(str(tmp_path / "c"))).assert_consumed()
+    for a, b in zip(net.variables, other.variables, strict=True):
+        assert np.array_equal(a.numpy(), b.numpy())
+
+
+def test_slots_of_an_optimizer_by_object_are_its_component(tmp_path: Path) -> None:
+    net, optimizer = Net(), v1.train.AdamOptimizer(0.1)
+    with tf.GradientTape() as tape:
+        loss = sum(tf.reduce_sum(layer.kernel**2) for layer in net.layers)
+    kernels = [layer.kernel for layer in net.layers]
+    optimizer.apply_gradients(zip(tape.gradient(loss, kernels), kernels, strict=True))
+    path = tf.train.Checkpoint(model=net, optimizer=optimizer).save(str(tmp_path / "a"))
+    parts = {p.path: p.tensors for p in mg.inspect(path).parts}
+    assert parts == {"model": 5, "optimizer": 6, "counters": 1}
+    receipt = mg.convert(path, tmp_path / "b.safetensors")
+    assert set(receipt.digests) == set(mg.load(tmp_path / "b.safetensors"))
+    assert all("OPTIMIZER" not in n for n in receipt.digests)
+    assert any("`optimizer` (6 tensors)" in loss.what for loss in receipt.plan.losses)
+    with mg.open(path) as model:
+        slots = model.tensors["model/layers/0/kernel/.OPTIMIZER_SLOT/optimizer/m"].numpy()
+    assert np.array_equal(slots, optimizer.get_slot(kernels[0], "m").numpy())
+
+
+def test_the_saver_restores_what_we_write(tmp_path: Path) -> None:
+    torch.save({"a/w": torch.randn(3, 4), "a/b": torch.zeros(4), "step": torch.tensor(5)}, tmp_path / "a.pth")
+    mg.convert(tmp_path / "a.pth", tmp_path / "out", to="tf-checkpoint")
+    with tf.Graph().as_default():
+        w = v1.get_variable("a/w", (3, 4))
+        step = v1.get_variable("step", (), tf.int64)
+        with v1.Session() as session:
+            v1.train.Saver().restore(session, str(tmp_path / "out" / "model"))
+            assert np.array_equal(session.run(w), torch.load(tmp_path / "a.pth")["a/w"].numpy())
+            assert session.run(step) == 5
+
+
+def test_torch_to_objects_and_back(tmp_path: Path) -> None:
+    weights = {"net/0/weight": torch.randn(3, 4), "net/0/bias": torch.zeros(4)}
+    torch.save(weights, tmp_path / "a.pth")
+    mg.convert(tmp_path / "a.pth", tmp_path / "out", to="tf-checkpoint", settings={"tf:kind": "object"})
+    part = tf.train.Checkpoint(weight=tf.Variable(tf.zeros((3, 4))), bias=tf.Variable(tf.ones(4)))
+    whole = tf.train.Checkpoint(net=[part])
+    whole.restore(str(tmp_path / "out" / "model")).assert_consumed()
+    assert np.array_equal(part.weight.numpy(), weights["net/0/weight"].numpy())
+    mg.convert(tmp_path / "out", tmp_path / "b.pth")
+    back = torch.load(tmp_path / "b.pth", weights_only=True)
+    assert {n: t.tolist() for n, t in back.items()} == {n: t.tolist() for n, t in weights.items()}
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_sliced_variables_are_whole(tmp_path: Path, axis: int) -> None:
+    with tf.Graph().as_default():
+        shape = [3, 8, 5]
+        v1.get_variable("w", shape, partitioner=lambda **_: [3 if a == axis else 1 for a in range(3)])
+        v1.get_variable("other", (2,))
+        with v1.Session() as session:
+            session.run(v1.global_variables_initializer())
+            v1.train.Saver().save(session, str(tmp_path / "m"))
+    found, wanted = mg.load(tmp_path / "m")["w"], read_by_tf(tmp_path / "m")["w"]
+    assert np.array_equal(found, wanted)
+    assert mg.convert(tmp_path / "m", tmp_path / "x.safetensors").verified
+
+
+def test_text_is_metadata_and_comes_back(tmp_path: Path) -> None:
+    texts = {"one": tf.Variable("äöü"), "many": tf.Variable(["a", "", "x" * 300])}
+    path = tf.train.Checkpoint(w=tf.Variable(1.0), **texts).write(str(tmp_path / "a"))
+    model = read_model(path)
+    key = "tf:string:{}/.ATTRIBUTES/VARIABLE_VALUE"
+    assert model.metadata[key.format("one")] == "äöü"
+    assert list(model.metadata[key.format("many")]) == ["a", "", "x" * 300]
+    mg.convert(path, tmp_path / "b.safetensors")
+    mg.convert(tmp_path / "b.safetensors", tmp_path / "c", to="tf-checkpoint")
+    assert read_by_tf(tmp_path / "c")[key.format("many").removeprefix("tf:string:")].tolist() == [b"a", b"", b"x" * 300]
+
+
+def test_long_text_is_carried_as_bytes(tmp_path: Path) -> None:
+    path = tf.train.Checkpoint(w=tf.Variable(1.0), t=tf.Variable("x" * 100_000)).write(str(tmp_path / "a"))
+    tensor = read_model(path).tensors["t"]
+    assert (tensor.type_name, tensor.nbytes) == ("string", 3 + 4 + 100_000)
+    receipt = mg.convert(path, tmp_path / "b.safetensors", allow_loss=["dtype"])
+    assert list(receipt.digests) == ["w"]
+
+
+def rebuilt(path: Path, change: Any) -> None:
+    """The index laid out anew with changed entries."""
+    with FileSource(str(path)) as source:
+        items = [change(k, v) for k, v in sstable.entries(source, Limits())]
+    table = sstable.build(items)
+    made = bytearray(table.data)
+    for fixup in table.fixups:
+        made[fixup.targets[0] : fixup.targets[0] + 4] = checksum(
+            fixup.kind, [bytes(made[fixup.offset : fixup.offset + fixup.length])]
+        )
+    path.write_bytes(made)
+
+
+def test_big_endian(tmp_path: Path) -> None:
+    """The index says that the data is big-endian; TensorFlow and we turn the same bytes."""
+    mg.save({n: v for n, v in state().items() if v.dtype.char in "dfqihb" and v.size}, tmp_path / "m.index",
+            to="tf-checkpoint")  # fmt: skip
+    before = mg.load(tmp_path / "m")
+    rebuilt(tmp_path / "m.index", lambda k, v: (k, v if k else b"\x08\x01\x10\x01\x1a\x02\x08\x01"))
+    ours, by_tf = mg.load(tmp_path / "m"), read_by_tf(tmp_path / "m")
+    for name, array in before.items():
+        assert ours[name].tobytes() == by_tf[name].tobytes() == array.byteswap().tobytes(), name
+
+
+def test_both_find_a_changed_byte(tmp_path: Path) -> None:
+    mg.save({"w": np.ones(1000, np.float32)}, tmp_path / "m.index", to="tf-checkpoint")
+    data = tmp_path / "m.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:-1] + b"\1")
+    with pytest.raises(DamagedFileError, match="checksum"):
+        mg.convert(tmp_path / "m", tmp_path / "x.safetensors")
+    assert not (tmp_path / "x.safetensors").exists()
+    with pytest.raises(tf.errors.OpError, match="Checksum"):
+        tf.train.load_checkpoint(str(tmp_path / "m")).get_tensor("w")
+
+
+def test_keras_weights_in_tensorflows_format(tmp_path: Path) -> None:
+    """Keras 3 inside `tf.train.Checkpoint`, with its optimizer."""
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.BatchNormalization()])
+    model.compile("adam", "mse")
+    model.fit(np.ones((2, 4)), np.ones((2, 3)), verbose=0)
+    path = tf.train.Checkpoint(model=model).save(str(tmp_path / "a"))
+    assert len(read_model(path).tensors) == len(read_by_tf(Path(path))) - 1
+    found = mg.load(path)
+    assert {n.rpartition("/")[2] for n in found} == {
+        "_kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"}  # fmt: skip
+    assert np.array_equal(found["model/_functional/_operations/1/_kernel"], model.layers[0].kernel.numpy())
+
+
+def test_strings_as_tf_stores_them() -> None:
+    data, crc = strings.encode([b"ab", b"", b"x" * 200])
+    assert strings.decode(data, 3) == [b"ab", b"", b"x" * 200]
+    assert crc
+    assert slice_key("w", ((0, -1), (64, 8192))).endswith(bytes.fromhex("0102807fc040e02000"))
