@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fetch import entries, folder, place
+from references import REFERENCES
 
 import modelglot as mg
 from modelglot.api.reading import read_model
@@ -57,6 +58,8 @@ def reference(path: Path, format: str) -> dict[str, np.ndarray[Any, Any]]:
         return {t.name: np.asarray(t.data) for t in GGUFReader(path).tensors}
     if format == "npz":
         return dict(np.load(path))
+    if format in REFERENCES:
+        return REFERENCES[format](path)
     import torch
 
     if format == "torchscript":

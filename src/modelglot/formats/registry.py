@@ -26,6 +26,7 @@ BUILTIN: dict[str, str] = {
     "deepspeed": "modelglot.formats.deepspeed",
     "pickle": "modelglot.formats.pickle",
     "gguf": "modelglot.formats.gguf",
+    "onnx": "modelglot.formats.onnx",
     "ggml": "modelglot.formats.ggml",
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
