@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 WORK = Path(__file__).parent / "work"
@@ -20,25 +21,34 @@ def torch_bin(gigabytes: int) -> Path:
 
 def tf_checkpoint(gigabytes: int) -> Path:
     """The same tensors as a TensorFlow checkpoint, which tests/oracle holds byte for byte against TensorFlow's own."""
-    return _converted(torch_bin(gigabytes), WORK / f"model-{gigabytes}g.index", "--to", "tf-checkpoint")
+    path = WORK / f"model-{gigabytes}g.index"
+    _made(path, "import sys, modelglot; modelglot.convert(sys.argv[2], sys.argv[1])", str(torch_bin(gigabytes)))
+    warm(bulk(path))
+    return path
 
 
-def safetensors(gigabytes: int) -> Path:
-    """The same tensors as safetensors."""
-    return _converted(torch_bin(gigabytes), WORK / f"model-{gigabytes}g.safetensors")
+def bulk(path: Path) -> Path:
+    """The file that has the bytes of a model's tensors."""
+    return path.with_name(f"{path.stem}.data-00000-of-00001") if path.suffix == ".index" else path
 
 
-def _converted(source: Path, target: Path, *options: str) -> Path:
-    """By modelglot, in a process of its own."""
-    if not target.exists():
-        subprocess.run(
-            [sys.executable, "-m", "modelglot", "convert", *options, str(source), str(target)],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-    for part in sorted(WORK.glob(f"{target.stem}.*")) if target.suffix == ".index" else [target]:
-        warm(part)
-    return target
+def onnx_inline(gigabytes: int) -> Path:
+    """The same tensors as initializers inside one ONNX file, each with a node that uses it: messages by the onnx
+    package, put together by hand, since it cannot write more than 2 GiB."""
+    path = WORK / f"model-{gigabytes}g.onnx"
+    _made(path, ONNX, str(gigabytes))
+    return path
+
+
+def safetensors_of(source: Path) -> Path:
+    """The same tensors as safetensors, converted once."""
+    path = source.with_suffix(".safetensors")
+    _made(path, "import sys, modelglot; modelglot.convert(sys.argv[2], sys.argv[1])", str(source))
+    return path
+
+
+# formats whose reading is measured beside PyTorch's: about 2 GB, and about 8
+LARGE: dict[str, Callable[[int], Path]] = {"onnx": onnx_inline, "TF checkpoint": tf_checkpoint}
 
 
 def big_vocabulary() -> Path:
@@ -55,6 +65,31 @@ base = torch.randn(4096, 4096).to(torch.bfloat16)
 state = {f"model.layers.{i}.w": base + i * 0.01 for i in range(32 * int(sys.argv[2]))}
 state |= {f"model.norms.{i}.weight": torch.randn(4096).to(torch.bfloat16) for i in range(200)}
 torch.save(state, sys.argv[1])
+"""
+ONNX = """
+import sys, numpy as np
+from onnx import TensorProto, helper
+random = np.random.default_rng(0)
+base = random.integers(0, 1 << 16, 1 << 24, dtype="u2")
+shapes = [(f"model.layers.{i}.w", (4096, 4096)) for i in range(32 * int(sys.argv[2]))]
+shapes += [(f"model.norms.{i}.weight", (4096,)) for i in range(200)]
+def varint(n):
+    return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+def heads():
+    for name, shape in shapes:
+        size = 2 * int(np.prod(shape))
+        head = TensorProto(name=name, dims=shape, data_type=TensorProto.BFLOAT16).SerializeToString()
+        head += b"\\x4a" + varint(size)
+        yield b"\\x2a" + varint(len(head) + size) + head, size
+nodes = [helper.make_node("MatMul" if len(s) == 2 else "Mul", ["x", n], [f"y.{n}"], name=f"/{n}") for n, s in shapes]
+graph = helper.make_graph(nodes, "g", [], []).SerializeToString()
+total = len(graph) + sum(len(head) + size for head, size in heads())
+with open(sys.argv[1], "wb") as file:
+    file.write(b"\\x08\\x08\\x3a" + varint(total) + graph)
+    for number, (head, size) in enumerate(heads()):
+        file.write(head)
+        file.write((base[: size // 2] + np.uint16(number)).tobytes())
+    file.write(b"\\x42\\x02\\x10\\x11")
 """
 VOCABULARY = """
 import sys, gguf, numpy as np

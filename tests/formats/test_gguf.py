@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from modelglot.containers.ggml_types import BLOCK_TYPES, PLAIN_TYPES
 from modelglot.core.dtype import dtype
 from modelglot.core.encoding import BLOCKS, Opaque
 from modelglot.core.errors import InvalidFileError, UnsupportedError
@@ -16,7 +17,6 @@ from modelglot.core.model import Model
 from modelglot.core.tensor import Inline, Missing, Tensor
 from modelglot.formats.gguf import FORMAT
 from modelglot.formats.gguf.arrays import StoredArray
-from modelglot.formats.gguf.types import BLOCK_TYPES, PLAIN_TYPES
 from modelglot.sources.file import FileProbe, LocalFiles
 from modelglot.testing.by_hand import tensor_bytes, write
 from modelglot.testing.tiny_gguf import ARRAY, STR, Build, Info

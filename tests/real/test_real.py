@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fetch import entries, folder, place
+from references import REFERENCES
 
 import modelglot as mg
 from modelglot.api.reading import read_model
@@ -57,6 +58,8 @@ def reference(path: Path, format: str) -> dict[str, np.ndarray[Any, Any]]:
         return {t.name: np.asarray(t.data) for t in GGUFReader(path).tensors}
     if format == "npz":
         return dict(np.load(path))
+    if format in REFERENCES:
+        return REFERENCES[format](path)
     import torch
 
     if format == "torchscript":
@@ -79,7 +82,14 @@ def reference(path: Path, format: str) -> dict[str, np.ndarray[Any, Any]]:
 
 
 # what the reference library cannot open is compared with its twin below
-NO_REFERENCE = ("igfold-ckpt", "deeplc-whole-module", "gguf-truncated", "mtcnn-npy-object", "paddle-lpips-pdparams")
+NO_REFERENCE = (
+    "igfold-ckpt",
+    "deeplc-whole-module",
+    "gguf-truncated",
+    "mtcnn-npy-object",
+    "paddle-lpips-pdparams",
+    "silero-ggml",
+)
 
 
 @pytest.mark.parametrize("entry", [e for e in MODELS if e["tensors"] and e["id"] not in NO_REFERENCE], ids=label)
@@ -263,3 +273,12 @@ def test_decoding_a_real_file_is_the_gguf_packages_decoding(smollm2_f16: Path) -
     for tensor in GGUFReader(find("smollm2-135m-q4_1-gguf", ".gguf")).tensors[:40]:
         wanted = dequantize(tensor.data, tensor.tensor_type)
         assert np.array_equal(decoded[tensor.name], wanted.astype(decoded[tensor.name].dtype)), tensor.name
+
+
+def test_whispers_voice_detection_is_its_torchscript_twin_in_half_precision() -> None:
+    old = find("silero-ggml", "for-tests-silero-v6.2.0-ggml.bin")
+    twin = mg.load(find("silero-vad-6", "silero_vad.jit"))
+    found = mg.load(old)
+    assert len(found) == 15
+    for name, value in found.items():
+        assert np.array_equal(twin[name].astype(value.dtype).reshape(value.shape), value), name

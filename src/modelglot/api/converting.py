@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from modelglot.api.framing import check_template, framed, has_frames, type_losses
 from modelglot.api.language import from_folder, is_folder_of_transformers, is_language_gguf, lora_as, to_folder
 from modelglot.api.methods import decoded
 from modelglot.api.original import FILE, from_meta, is_original, to_meta
@@ -23,9 +24,12 @@ from modelglot.engine.digest import tensor_digests
 from modelglot.engine.execute import Progress, Receipt, execute
 from modelglot.engine.plan import Plan, plan
 from modelglot.engine.pool import Pool, SourcePool
+from modelglot.families.ggml import is_llama
+from modelglot.families.ggml import to_gguf as ggml_to_gguf
 from modelglot.formats import registry
 from modelglot.passes.cast import cast, parse_rounding, parse_rules
 from modelglot.passes.component import choose
+from modelglot.passes.into import fill
 from modelglot.passes.quantize import quantize as quantize_pass
 from modelglot.passes.recipes.choose import Choices, recipe_name
 from modelglot.passes.select import rename, select
@@ -102,6 +106,7 @@ def make_plan(
     dialect: str | None = None,
     max_shard_size: int | str | None = None,
     settings: dict[str, str] | None = None,
+    template: PathLike | None = None,
     allow_loss: Iterable[str] = (),
     limits: Limits | None = None,
 ) -> tuple[Plan, Target]:
@@ -110,8 +115,11 @@ def make_plan(
     Language models are translated between Hugging Face folders and GGUF, unless ``plain``. ``quantize`` names one of
     llama.cpp's recipes; `make_quantize_plan` has all options of it. ``lora_format`` renames a LoRA. ``dialect``
     ``original`` writes a llama in Meta's own layout; folders that have it are translated like Hugging Face's.
+    ``template`` is a file of the target's format whose weights are replaced and everything else kept.
     """
-    model = read_model(os.fspath(source), format=format, limits=limits)
+    original = model = read_model(os.fspath(source), format=format, limits=limits)
+    frame = read_model(os.fspath(template), limits=limits) if template is not None else None
+    to = frame.format if frame and to is None and _by_suffix(os.fspath(target)) is None else to
     wanted = os.path.join(target, "") if dialect else os.fspath(target)
     into = None if plain else _translation(model, os.fspath(source), wanted, to, limits)
     kind = "safetensors" if into == "folder" else model.format
@@ -121,7 +129,8 @@ def make_plan(
     if (into or dialect) and is_original(model):
         model = from_meta(model, os.fspath(source), limits)
     extra: list[Loss] = []
-    flat = "tree" not in place.format.info.can or place.options.max_shard_size is not None
+    can = place.format.info.can
+    flat = "tree" not in can or (place.options.max_shard_size is not None and "tree-shards" not in can)
     whole = isinstance(model.tree, Inert) or (isinstance(model.tree, Node) and model.tree.kind == "parts")
     if component or flat or whole:
         model, extra, said = choose(model, component)
@@ -138,7 +147,9 @@ def make_plan(
         model = lora_as(model, os.fspath(source), lora_format, limits)
         route.append(f"LoRA in {lora_format}'s names")
     casts, seed = parse_rules(dtype), parse_rounding(rounding)
-    if into == "gguf":
+    if into == "gguf" and is_llama(model):
+        model = ggml_to_gguf(model, os.path.basename(os.fspath(source)), settings or {})
+    elif into == "gguf":
         model, casts, lost = from_folder(model, os.fspath(source), casts, settings or {}, limits)
         extra = [*extra, *lost]
     elif into == "folder" and is_language_gguf(model):
@@ -158,6 +169,17 @@ def make_plan(
     if quantize is not None:
         model = quantize_pass(decoded(model), Choices(recipe_name(quantize)))
         route.append(f"quantize to {recipe_name(quantize)}")
+    if frame is not None:
+        check_template(place.format, frame)
+        model, lost = fill(frame, model)
+        extra = [*extra, *lost]
+        route.append(f"put into {os.path.basename(os.fspath(template or ''))}")
+    elif has_frames(place.format, original) and set(model.tensors) == set(original.tensors):
+        frame = original
+        extra = [*extra, *type_losses(original, model)]
+    if frame is not None:
+        options = framed(place.format, place.options, os.fspath(template or source), limits)
+        place = replace(place, options=options)
     made = plan_model(model, place, allow_loss, route, extra)
     return made, place
 
@@ -177,7 +199,8 @@ def _translation(model: Model, source: str, target: str, to: str | None, limits:
     format = registry.get(to) if to else _by_suffix(target)
     if format is None or format.info.name != "gguf":
         return None
-    return "gguf" if is_original(model) or is_folder_of_transformers(model, source, limits) else None
+    known = is_original(model) or is_llama(model) or is_folder_of_transformers(model, source, limits)
+    return "gguf" if known else None
 
 
 def _in_dialect(place: Target, dialect: str, to: str | None, plain: bool) -> Target:
@@ -199,10 +222,8 @@ def plan_model(model: Model, place: Target, allow: Iterable[str], route: list[st
     model = replace(model, metadata=with_framework(model.metadata, framework, keep=text))
     if text:
         model = wrap_blocks(replace(model, metadata=to_text(model.metadata)))
-    made = plan(
-        model, place.format, place.options, allow=tuple(allow), route=[*route, f"write {place.format.info.name}"]
-    )
-    return replace(made, losses=(*extra, *made.losses)) if extra else made
+    route = [*route, f"write {place.format.info.name}"]
+    return plan(model, place.format, place.options, allow=tuple(allow), route=route, losses=extra)
 
 
 def convert(

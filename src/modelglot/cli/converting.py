@@ -48,6 +48,8 @@ def _settings(_c: Any, _p: Any, texts: tuple[str, ...]) -> dict[str, str]:
 @click.option("--lora-format", type=click.Choice(["kohya", "diffusers", "peft"]), help="Rename a LoRA on the way.")
 @click.option("--dialect", type=click.Choice(["original"]), help="Write a llama in Meta's own layout, in a folder.")
 @click.option("--max-shard-size", metavar="SIZE", help="Split into shards of at most this size, such as 5GB.")
+@click.option("--into", "template", metavar="FILE",
+              help="Put the weights into this file of the target's format; the rest of it is kept.")  # fmt: skip
 @click.option("--set", "settings", multiple=True, callback=_settings, metavar="KEY=VALUE",
               help="A setting of the target format, such as gguf:alignment=64.")  # fmt: skip
 @run_options

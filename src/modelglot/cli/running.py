@@ -94,7 +94,7 @@ def _plan_lines(made: Plan) -> Iterator[Line]:
 
 def _loss_line(loss: Loss) -> Line:
     hint = f" ({loss.hint})" if loss.hint and not loss.stops else ""
-    implied = loss.kind in ("component", "training-state", "side-files", "python-object")
+    implied = loss.kind in ("component", "training-state", "side-files", "python-object", "graph")
     return line(("left out: " if implied else "loss: ", "yellow"), printable(loss.what, limit=500), hint)
 
 

@@ -54,15 +54,15 @@ class _Window:
             number, wire, value, place = field_head(view, at - base, base)
             at = base + place
             if wire == VARINT:
-                yield Field(number, wire, value, begin)
+                yield Field(number, wire, value, begin, begin)
                 continue
             if value > end - at:
                 raise past_the_end(number, value, end - at, begin)
             if value > SMALL:
-                yield Field(number, wire, _Later(self, at, value), at)
+                yield Field(number, wire, _Later(self, at, value), at, begin)
             else:
                 view, base = self.around(at, value)
-                yield Field(number, wire, view[at - base : at - base + value], at)
+                yield Field(number, wire, view[at - base : at - base + value], at, begin)
             at += value
 
     def around(self, at: int, count: int) -> tuple[memoryview, int]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from modelglot.containers import snappy
+from modelglot.containers.protobuf_write import varint
 from modelglot.core.errors import DamagedFileError, InvalidFileError, UnsupportedError, located
 from modelglot.core.format import Source
 from modelglot.core.layout import Fixup
@@ -205,15 +206,6 @@ def build(items: Iterable[tuple[bytes, bytes]]) -> Table:
     footer = meta + flush(index.finish())
     data += footer.ljust(_FOOTER - len(MAGIC), b"\0") + MAGIC
     return Table(bytes(data), values, tuple(fixups))
-
-
-def varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def _common(a: bytes, b: bytes) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Piece(NamedTuple):
@@ -59,7 +59,8 @@ class Options:
     ``max_shard_size`` in bytes of tensor data, None for one file; ``name`` is the wanted file name, or None when the
     target is a folder and the format's usual name applies; ``settings`` are a format's own (``gguf:alignment=64``).
     ``groups`` names the tensors of each shard, where they are to be those of the source. ``folder``: the target is a
-    folder although ``name`` is given, so the files beside the weights come along.
+    folder although ``name`` is given, so the files beside the weights come along. ``frame`` is what the format's own
+    `frame` took from a file: the weights are put into it, everything else of it is kept.
     """
 
     max_shard_size: int | None = None
@@ -67,6 +68,7 @@ class Options:
     settings: dict[str, str] = field(default_factory=dict)
     groups: tuple[tuple[str, ...], ...] = ()
     folder: bool = False
+    frame: Any = None
 
 
 def align(offset: int, to: int) -> int:

@@ -73,9 +73,15 @@ class Plan:
 
 
 def plan(
-    model: Model, target: Format, options: Options, *, allow: Iterable[str] = (), route: Iterable[str] = ()
+    model: Model,
+    target: Format,
+    options: Options,
+    *,
+    allow: Iterable[str] = (),
+    route: Iterable[str] = (),
+    losses: Iterable[Loss] = (),
 ) -> Plan:
-    """Lay ``model`` out as ``target`` and list the steps. Pure.
+    """Lay ``model`` out as ``target`` and list the steps. Pure. ``losses`` are those of the way to this model.
 
     Raises LossError for losses that stop and are not in ``allow`` (kinds, or ``all``), UnsupportedError where the
     format has no writer.
@@ -86,11 +92,14 @@ def plan(
             hint="`modelglot formats` lists what can be written",
         )
     with paused():
-        return _plan(model, target, options, allow, route)
+        return _plan(model, target, options, tuple(allow), route, losses)
 
 
-def _plan(model: Model, target: Format, options: Options, allow: Iterable[str], route: Iterable[str]) -> Plan:
-    losses = [*missing(model), *_unholdable(model, target), *target.losses(model)]
+def _plan(
+    model: Model, target: Format, options: Options, allow: tuple[str, ...], route: Iterable[str], more: Iterable[Loss]
+) -> Plan:
+    losses = [*more, *missing(model), *_unholdable(model, target), *target.losses(model)]
+    losses += _graph_left(model, target, options)
     if "tree" not in target.info.can:
         losses += plain_loss(model.tree, stops=True)
     losses = list(dict.fromkeys(losses))
@@ -165,6 +174,14 @@ def _has_place(tensor: Tensor, target: Format) -> bool:
     if isinstance(tensor.encoding, Opaque) and "opaque" in target.info.dtypes:
         return True
     return tensor.type_name in target.info.dtypes
+
+
+def _graph_left(model: Model, target: Format, options: Options) -> Iterator[Loss]:
+    """The computation that a file holds beside its weights; a target that could keep it does not lose it in passing."""
+    if model.graph is not None and options.frame is None:
+        own = target.info.name == model.format
+        what = f"the graph ({model.graph.dialect}, {model.graph.nodes:,} nodes): only the weights are written"
+        yield Loss("graph", what, "keep all tensors and their names" if own else None, stops=own)
 
 
 def _is_file(side: SideFile, model: Model) -> bool:

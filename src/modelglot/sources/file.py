@@ -169,7 +169,8 @@ class LocalFiles:
                 "names a file outside its folder, which was not opened", path=self.root, member=name
             )
         path = os.path.join(self.root, *parts)
-        if name != self.primary and os.path.islink(path) and not _link_stays(path, self.root):
+        linked = os.path.islink(path) or len(parts) > 1  # a folder on the way may be a link as well
+        if name != self.primary and linked and not _link_stays(path, self.root):
             raise UnsafeContentError("is a link that leaves the folder, which was not opened", path=path)
         return path
 

@@ -9,7 +9,7 @@ from math import prod
 from typing import NamedTuple
 
 from modelglot.containers.protobuf import FIXED32, fields
-from modelglot.containers.sstable import varint
+from modelglot.containers.protobuf_write import varint
 from modelglot.containers.tensorflow.slices import Slice, slice_of
 from modelglot.core.errors import InvalidFileError, UnsupportedError
 from modelglot.sources.checksums import unmasked
@@ -56,7 +56,7 @@ def entry(data: bytes) -> Entry:
     numbers = [0, 0, 0, 0, 0, 0, 0]
     shape: tuple[int, ...] = ()
     slices: list[Slice] = []
-    for number, wire, value, at in fields(data):
+    for number, wire, value, at, _ in fields(data):
         if isinstance(value, int) and number < 7:
             numbers[number] = value
         elif isinstance(value, memoryview) and number == 2:

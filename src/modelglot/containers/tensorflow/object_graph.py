@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from modelglot.containers.protobuf import fields
-from modelglot.containers.sstable import varint
+from modelglot.containers.protobuf_write import delimited, varint
 from modelglot.core.errors import InvalidFileError
 from modelglot.core.limits import Limits
 
@@ -126,14 +126,10 @@ def graph_of(names: Mapping[str, str]) -> bytes:
     for number, children in enumerate(nodes):
         body = bytearray()
         for part, child in children.items():
-            body += _message(1, b"\x08" + varint(child) + _message(2, part.encode()))
+            body += delimited(1, b"\x08" + varint(child) + delimited(2, part.encode()))
         if number in keys:
             name, key = keys[number]
-            said = _message(1, VALUE.encode()) + _message(2, name.encode()) + _message(3, key.encode())
-            body += _message(2, said)
-        made += _message(1, bytes(body))
+            said = delimited(1, VALUE.encode()) + delimited(2, name.encode()) + delimited(3, key.encode())
+            body += delimited(2, said)
+        made += delimited(1, bytes(body))
     return bytes(made)
-
-
-def _message(number: int, data: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(data)) + data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelglot.containers.sstable import varint
+from modelglot.containers.protobuf_write import varint
 from modelglot.core.errors import DamagedFileError
 from modelglot.sources.checksums import crc32c, masked, unmasked
 

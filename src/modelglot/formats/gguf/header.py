@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from modelglot.containers.window import Window, check_inside
 from modelglot.core.errors import (
     DamagedFileError,
     InvalidFileError,
@@ -23,7 +24,6 @@ from modelglot.core.limits import Limits
 from modelglot.core.metadata import Entry
 from modelglot.formats.gguf import types
 from modelglot.formats.gguf.arrays import StoredArray
-from modelglot.formats.gguf.window import Window, check_inside
 
 ARRAY_DEPTH = 4
 _LIST = "an entry of the tensor list"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
+from modelglot.containers.ggml_types import BLOCK_TYPES, PLAIN_TYPES, REMOVED_TYPES
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import BLOCKS, PLAIN, Blocks, Encoding, Opaque, nbytes
 from modelglot.core.errors import InvalidFileError, ModelFileError, UnsupportedError, printable
@@ -84,13 +85,13 @@ def _tensor(header: Header, info: Info, end: int | None, file: int, size: int, b
 
 
 def _encoding(header: Header, info: Info, count: int, span: int | None, room: int) -> tuple[str, Encoding]:
-    if info.type in types.PLAIN_TYPES:
-        return types.PLAIN_TYPES[info.type], PLAIN
-    if info.type in types.BLOCK_TYPES:
+    if info.type in PLAIN_TYPES:
+        return PLAIN_TYPES[info.type], PLAIN
+    if info.type in BLOCK_TYPES:
         return "f32", _blocks(header, info, count, span, room)
-    if info.type in types.REMOVED_TYPES:
+    if info.type in REMOVED_TYPES:
         raise UnsupportedError(
-            f"type {info.type} ({types.REMOVED_TYPES[info.type]}) was removed from ggml",
+            f"type {info.type} ({REMOVED_TYPES[info.type]}) was removed from ggml",
             offset=info.at,
             hint="quantize the original model again with a present llama.cpp",
         )
@@ -98,7 +99,7 @@ def _encoding(header: Header, info: Info, count: int, span: int | None, room: in
 
 
 def _blocks(header: Header, info: Info, count: int, span: int | None, room: int) -> Blocks:
-    blocks = BLOCKS[types.BLOCK_TYPES[info.type]]
+    blocks = BLOCKS[BLOCK_TYPES[info.type]]
     row = info.dims[0] if info.dims else 1
     if row % blocks.elements:
         raise InvalidFileError(

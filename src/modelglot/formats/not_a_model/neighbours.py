@@ -15,10 +15,6 @@ _MAGIC = (
     (4, b"TFL3", "a TensorFlow Lite model", "use the model that it was converted from"),
     (4, b"ET12", "an ExecuTorch program", "use the model that it was exported from"),
     (0, b"ftrt", "a TensorRT engine, built for one kind of GPU", "use the ONNX model that it was built from"),
-    (0, b"lmgg", "a legacy GGML file (magic `ggml`)",
-     "use the GGUF file of the same model; whisper.cpp still loads this form itself"),
-    (0, b"fmgg", "a legacy GGML file (magic `ggmf`)", "use the GGUF file of the same model"),
-    (0, b"tjgg", "a legacy GGML file (magic `ggjt`)", "use the GGUF file of the same model"),
     (0, b"algg", "a legacy GGML adapter (magic `ggla`)", "use the GGUF file of the same adapter"),
     (0, b"nsgg", "a saved llama.cpp session (magic `ggsn`)", "it holds no weights; use the model's GGUF file"),
     (0, b"MZqFpD", "a llamafile: a program with a GGUF file inside", "use the GGUF file of the same model"),
@@ -27,12 +23,9 @@ _MAGIC = (
 _TF = "load it with TensorFlow and save the arrays with `numpy.savez`"
 _CONVERTED = "use the model that it was converted from"
 _SUFFIX = (
-    (".onnx", b"\x08", "an ONNX model", "load it with the `onnx` package, or use the model it was exported from"),
     (".mlmodel", b"\x08", "a Core ML model", _CONVERTED),
     (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
     (".pb", b"\x08", "a TensorFlow SavedModel (.pb)", _TF),
-    (".msgpack", b"", "the weights of a Flax model (msgpack)",
-     "load it with Flax and save the arrays with `safetensors.flax.save_file`"),
     (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
     (".pdiparams", b"\0", "the weights of a Paddle model", "load it with Paddle; the names are in the .pdmodel file"),
     (".pdmodel", b"\x0a", "the program of a Paddle model", "load it with Paddle"),
@@ -41,13 +34,10 @@ _SUFFIX = (
     (".mnn", b"", "an MNN model", _CONVERTED),
     (".rten", b"RTEN", "an RTen model", _CONVERTED),
 )  # fmt: skip
-_ONNX_NEXT = b"\x12\x1a\x22\x28\x32\x3a\x42"  # tags of the fields that follow `ir_version`
 _FOLDERS = (
     ("saved_model.pb", "a TensorFlow SavedModel", _TF),
     ("data/com.apple.coreml/model.mlmodel", "a Core ML package", _CONVERTED),
-    ("flax_model.msgpack", "a folder with Flax weights", "download model.safetensors of the same model"),
     ("tf_model.h5", "a folder with TensorFlow weights", "download model.safetensors of the same model"),
-    ("model.onnx", "a folder with an ONNX model", "download model.safetensors of the same model"),
 )  # fmt: skip
 
 
@@ -66,13 +56,6 @@ def recognise(look: Look) -> Iterator[Found]:
         if look.name.endswith(suffix) and look.head.startswith(start):
             yield Found(68, what, hint, UnsupportedError)
     yield from _without_index(look)
-    if _is_onnx(look.head):
-        yield Found(
-            67,
-            "an ONNX model",
-            "load it with the `onnx` package, or use the model it was exported from",
-            UnsupportedError,
-        )
     if look.head.startswith(b"<?xml") and b"<net " in look.head[:400]:
         yield Found(68, "the structure of an OpenVINO model", _CONVERTED, UnsupportedError)
     stem, dot, suffix = look.name.rpartition(".")
@@ -90,11 +73,3 @@ def _without_index(look: Look) -> Iterator[Found]:
     if dot and fits and what and f"{stem}.index" not in {n.lower() for n in look.names}:
         hint = f"get `{printable(stem)}.index` too: it names the tensors"
         yield Found(69, f"{what} without its index", hint, DamagedFileError)
-
-
-def _is_onnx(head: bytes) -> bool:
-    """``ir_version`` from 1 to 32, then a field that follows it, and a producer that says ONNX or PyTorch."""
-    if len(head) < 8 or head[0] != 8 or not 1 <= head[1] <= 32 or head[2] not in _ONNX_NEXT:
-        return False
-    early = head[:64].lower()
-    return b"onnx" in early or b"pytorch" in early

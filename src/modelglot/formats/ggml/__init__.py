@@ -1,0 +1,52 @@
+"""GGML files before GGUF: llama.cpp's ``ggml``, ``ggmf`` and ``ggjt`` 1 to 3, and whisper.cpp's, still in use.
+
+Source: the loaders of llama.cpp before August 2023 and of whisper.cpp; figures only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from modelglot.core.errors import InvalidFileError, UnsupportedError
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe
+from modelglot.core.layout import Layout, Options
+from modelglot.core.limits import Limits
+from modelglot.core.model import Model
+from modelglot.core.notes import Finding, Loss
+
+# the four bytes as they stand in the file -> what they are called
+MAGICS = {b"lmgg": "ggml", b"fmgg": "ggmf", b"tjgg": "ggjt"}
+
+
+class Ggml:
+    info = FormatInfo(
+        name="ggml",
+        title="GGML",
+        suffixes=(".bin", ".ggml"),
+        spec="https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#historical-state-of-affairs",
+        can=frozenset({"read"}),
+        blurb="llama.cpp's files before GGUF (ggml, ggmf, ggjt 1 to 3), and those of whisper.cpp",
+    )
+
+    def sniff(self, probe: Probe) -> Match | None:
+        name = MAGICS.get(probe.head[:4])
+        return Match(100, f"starts with `{name}`") if name else None
+
+    def read(self, files: FileSet, limits: Limits) -> Model:
+        from modelglot.formats.ggml.read import read
+
+        if files.primary is None:
+            raise InvalidFileError("a folder is not one file", path=files.root, hint="name the file")
+        return read(files, files.primary, limits)
+
+    def losses(self, model: Model) -> Iterable[Loss]:
+        return ()
+
+    def layout(self, model: Model, options: Options) -> Layout:
+        raise UnsupportedError("ggml is not written", hint="write GGUF, which took its place")
+
+    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
+        return ()
+
+
+FORMAT = Ggml()

@@ -1,0 +1,181 @@
+"""A ``TensorProto`` as a lazy tensor: where its elements lie, in the file or in one beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelglot.containers.protobuf import BYTES, VARINT, Field, varints
+from modelglot.core.dtype import DTYPES, DType
+from modelglot.core.encoding import nbytes, plain_encoding
+from modelglot.core.errors import (
+    CannotOpenError,
+    DamagedFileError,
+    InvalidFileError,
+    UnsafeContentError,
+    UnsupportedError,
+    printable,
+)
+from modelglot.core.format import FileSet
+from modelglot.core.limits import Limits
+from modelglot.core.tensor import Data, Derived, Extent, Inline, Missing, Stored, Tensor
+from modelglot.formats.onnx.types import DOUBLES, ELEMENTS, FLOATS, INTS32, INTS64, RAW, STRING, STRINGS, UINTS64
+from modelglot.formats.onnx.types import data_field as field_of
+
+DIMS, KIND, SEGMENT, NAME, EXTERNAL, LOCATION = 1, 2, 3, 8, 13, 14
+DATA = (FLOATS, INTS32, STRINGS, INTS64, RAW, DOUBLES, UINTS64)
+
+
+@dataclass(slots=True)
+class Proto:
+    """The fields of a ``TensorProto`` that say what it is; ``data`` are those with elements, of one number."""
+
+    name: str = ""
+    kind: int = 0
+    dims: list[int] = field(default_factory=list)
+    data: list[Field] = field(default_factory=list)
+    external: dict[str, str] | None = None
+    at: int = 0
+
+    @property
+    def is_text(self) -> bool:
+        return self.kind == STRING
+
+
+def parse(whole: Field) -> Proto:
+    """Raises InvalidFileError where elements are given in two ways, UnsupportedError for segments."""
+    made, entries, outside = Proto(at=whole.at), dict[str, str](), False
+    for part in whole.fields():
+        number = part.number
+        if number == DIMS:
+            made.dims += [part.signed] if part.wire == VARINT else map(int, varints(part.bytes, part.at))
+        elif number == KIND:
+            made.kind = part.number_value
+        elif number == NAME:
+            made.name = part.text
+        elif number in DATA:
+            made.data.append(part)
+        elif number == EXTERNAL:
+            key, value = pair(part)
+            entries[key] = value
+        elif number == LOCATION:
+            outside = part.number_value == 1
+        elif number == SEGMENT:
+            raise UnsupportedError("a tensor in segments, which no writer makes", offset=whole.at)
+    if len(made.data) > 1 and len({part.number for part in made.data}) > 1:
+        raise InvalidFileError("has its elements in more than one field", offset=whole.at)
+    if outside:
+        made.external = entries
+    return made
+
+
+def pair(entry: Field) -> tuple[str, str]:
+    """A ``StringStringEntryProto``."""
+    texts = {part.number: part.text for part in entry.fields() if part.number in (1, 2)}
+    return texts.get(1, ""), texts.get(2, "")
+
+
+@dataclass(slots=True)
+class Reader:
+    """What a tensor needs of its surroundings: ``number`` is the model file's among the files."""
+
+    files: FileSet
+    limits: Limits
+    number: int
+
+    def tensor(self, name: str, proto: Proto, extra: Mapping[str, Any]) -> Tensor:
+        dtype = ELEMENTS.get(proto.kind)
+        if dtype is None:
+            raise InvalidFileError(f"element type {proto.kind} is unknown", offset=proto.at)
+        shape = tuple(proto.dims)
+        self.limits.check("depth", len(shape), "axes of a tensor", offset=proto.at)
+        if any(size < 0 or size >> 62 for size in shape):
+            raise InvalidFileError(f"the shape {printable(str(list(shape)))} is not a list of sizes", offset=proto.at)
+        encoding = plain_encoding(dtype)
+        need = nbytes(dtype, encoding, shape)
+        data = self._external(proto.external, need) if proto.external is not None else self._data(proto, dtype, need)
+        return Tensor(name, dtype, shape, data, encoding, extra)
+
+    def _data(self, proto: Proto, dtype: DType, need: int) -> Data:
+        if not proto.data:
+            return Inline(b"") if not need else Missing("the file has no data for it")
+        number = proto.data[0].number
+        if number not in (RAW, field_of(dtype)):
+            raise InvalidFileError(f"`{dtype}` elements in field {number}", offset=proto.at)
+        if number in (RAW, FLOATS, DOUBLES):
+            return self._stored(proto, need)
+        if dtype.bits == 6:
+            raise UnsupportedError(f"`{dtype}` elements one by one", offset=proto.at, hint="store them as raw data")
+        return self._numbers(proto, dtype, need)
+
+    def _stored(self, proto: Proto, need: int) -> Data:
+        """Elements that lie in the file as they are."""
+        parts = proto.data
+        if len(parts) == 1 and parts[0].wire == BYTES and parts[0].length == need:
+            return Stored((Extent(self.number, parts[0].at, need),))
+        parts = parts[-1:] if parts[0].number == RAW else parts  # the last of a field that is there once counts
+        length = sum(part.length for part in parts)
+        if length != need:
+            raise InvalidFileError(
+                f"has {length:,} bytes of data, and its type and shape need {need:,}", offset=parts[0].at
+            )
+        if all(part.wire == BYTES for part in parts):
+            return Stored(tuple(Extent(self.number, part.at, part.length) for part in parts))
+        self.limits.check("tree_values", len(parts), "elements one by one", offset=proto.at)
+        return Inline(b"".join(bytes(part.bytes) for part in parts))
+
+    def _numbers(self, proto: Proto, dtype: DType, need: int) -> Data:
+        """Elements as varints: packed ones are decoded when they are asked for."""
+        width = max(dtype.itemsize, 1)
+        if all(part.wire == VARINT for part in proto.data):
+            self.limits.check("tree_values", len(proto.data), "elements one by one", offset=proto.at)
+            self._count(proto, len(proto.data), len(proto.data), need // width)
+            mask = (1 << 8 * width) - 1
+            return Inline(b"".join((part.number_value & mask).to_bytes(width, "little") for part in proto.data))
+        length = sum(part.length for part in proto.data)
+        self._count(proto, -(-length // 10), length, need // width)
+        packed = Stored(tuple(Extent(self.number, part.at, part.length) for part in proto.data))
+        operand = Tensor("packed", DTYPES["u8"], (length,), packed)
+        params = {"inputs": ["data"], "dtypes": ["u8"], "shapes": [[length]], "shape": [need], "width": width}
+        return Derived("varints", (operand,), params)
+
+    def _count(self, proto: Proto, least: int, most: int, need: int) -> None:
+        if not least <= need <= most:
+            raise InvalidFileError(
+                f"has between {least:,} and {most:,} elements, and its shape needs {need:,}", offset=proto.data[0].at
+            )
+
+    def _external(self, entries: dict[str, str], need: int) -> Data:
+        location = entries.get("location", "").removeprefix("./")
+        offset, length = _natural(entries, "offset", 0), _natural(entries, "length", need)
+        if length != need:
+            raise InvalidFileError(f"has {length:,} bytes of external data, and its type and shape need {need:,}")
+        if not location:
+            raise InvalidFileError("has external data without a location")
+        try:
+            source = self.files.open(location)
+        except CannotOpenError:
+            return Missing(f"the file {printable(location, code=True)} with its data is not there")
+        except UnsafeContentError as error:
+            raise UnsafeContentError(
+                f"its external data {error.what}", path=error.path, member=error.member, hint="do not trust this file"
+            ) from None
+        if offset + length > source.size:
+            raise DamagedFileError(
+                f"its external data ends {offset + length - source.size:,} bytes after the end of the file",
+                path=source.path,
+                offset=offset,
+                detail=f"needs bytes {offset:,}-{offset + length:,}; the file has {source.size:,}",
+                hint="the download may be incomplete",
+            )
+        return Stored((Extent(self.files.index(location), offset, length),))
+
+
+def _natural(entries: dict[str, str], key: str, default: int) -> int:
+    text = entries.get(key)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise InvalidFileError(f"the {key} of external data is {printable(text, code=True)}, not a number")
+    return int(text)

@@ -1,0 +1,31 @@
+"""The tensors of a file as the library of its format reads them, under the names that modelglot documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+def onnx(path: Path) -> Arrays:
+    import onnx
+    from onnx import numpy_helper
+
+    def graph(g: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+        yield from ((prefix + t.name, t) for t in g.initializer)
+        for node in g.node:
+            for attribute in node.attribute:
+                label = node.output[0] if node.op_type == "Constant" else f"{node.name}.{attribute.name}"
+                if attribute.HasField("t"):
+                    yield prefix + label, attribute.t
+                if attribute.HasField("g"):
+                    yield from graph(attribute.g, f"{prefix}{label}.")
+
+    return {name: numpy_helper.to_array(t) for name, t in graph(onnx.load(path).graph, "")}
+
+
+REFERENCES: dict[str, Callable[[Path], Arrays]] = {"onnx": onnx}

@@ -1,0 +1,97 @@
+"""ONNX files that others exported: run before and after, and beside the same network in other formats."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fetch import entries, folder, place
+
+import modelglot as mg
+from modelglot.core.layer import AXES, GATES, KIND
+
+pytestmark = pytest.mark.real
+ONNX = [e for e in entries() if e.get("format") == "onnx"]
+
+
+def find(id_: str, name: str = "") -> Path:
+    return next(place(folder(), e) for e in entries() if e["id"] == id_ and e["member"].endswith(name))
+
+
+def label(entry: dict[str, Any]) -> str:
+    return entry["member"].rsplit("/", 1)[-1]
+
+
+def values(path: Path, least: int = 1) -> Counter[bytes]:
+    """The tensors by their sorted values: equal ones are found whatever their names and the order of their axes."""
+    return Counter(np.sort(v.ravel()).tobytes() for v in mg.load(path).values() if v.size >= least)
+
+
+@pytest.mark.parametrize("entry", ONNX, ids=label)
+def test_written_again_it_is_the_same_file_and_with_data_beside_the_same_model(
+    entry: dict[str, Any], tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    path = place(folder(), entry)
+    mg.convert(path, tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == path.read_bytes()
+    mg.convert(path, tmp_path / "outside.onnx", settings={"onnx:external": "w.bin", "onnx:threshold": "1"})
+    assert mg.diff(path, tmp_path / "outside.onnx").same
+    assert alike(onnx.load(tmp_path / "outside.onnx")) == alike(onnx.load(path))
+
+
+def alike(model: Any) -> Any:
+    """The model with every tensor stored in one way."""
+    from onnx import external_data_helper, numpy_helper
+
+    for tensor in external_data_helper._get_all_tensors(model):
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))
+    return model
+
+
+@pytest.mark.parametrize("entry", ONNX, ids=label)
+def test_its_weights_put_back_into_it(entry: dict[str, Any], tmp_path: Path) -> None:
+    path = place(folder(), entry)
+    mg.convert(path, tmp_path / "w.safetensors")
+    mg.convert(tmp_path / "w.safetensors", tmp_path / "back.onnx", template=path)
+    assert mg.diff(path, tmp_path / "back.onnx").same
+    assert mg.inspect(tmp_path / "back.onnx").model.graph == mg.inspect(path).model.graph
+
+
+def test_it_runs_the_same_with_its_weights_put_back(tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    path = find("mtcnn-onnx", "pnet.onnx")
+    mg.convert(path, tmp_path / "w.npz", allow_loss=["metadata"])
+    mg.convert(tmp_path / "w.npz", tmp_path / "back.onnx", template=path)
+    image = np.random.default_rng(0).standard_normal((1, 40, 60, 3)).astype("f4")
+    results = [
+        runtime.InferenceSession(p, providers=["CPUExecutionProvider"]).run(None, {"input_1": image})
+        for p in (path, tmp_path / "back.onnx")
+    ]
+    assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("name", ["pnet", "rnet", "onet"])
+def test_mtcnn_has_the_values_of_its_pytorch_twin(name: str) -> None:
+    torch = values(find("facenet-mtcnn-pt", f"{name}.pt"))
+    assert values(find("mtcnn-onnx", f"{name}.onnx")) == torch
+
+
+def test_silero_has_the_values_of_its_torchscript_twin() -> None:
+    script, graph = values(find("silero-vad-6", ".jit"), 9), values(find("silero-vad-6", "silero_vad.onnx"), 9)
+    assert script
+    assert not script - graph
+
+
+def test_layers_are_described() -> None:
+    pnet = mg.inspect(find("mtcnn-onnx", "pnet.onnx")).model.tensors
+    assert {t.extra.get(AXES) for t in pnet.values() if len(t.shape) == 4 and t.shape[0] != 1} == {"oihw"}
+    lstm = mg.inspect(find("brainmaze-lstm-onnx", "modelA_paper.onnx")).model.tensors
+    assert Counter(t.extra[GATES] for t in lstm.values() if GATES in t.extra) == {"iofc": 4, "iofciofc": 2}
+    attention = mg.inspect(find("piper-tashkeel-onnx")).model.tensors
+    kinds = Counter(t.extra.get(KIND) for t in attention.values() if t.dtype.kind == "float")
+    assert kinds["dense"] > 40
+    assert kinds["embedding"] >= 1
