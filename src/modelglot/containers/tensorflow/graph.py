@@ -214,7 +214,7 @@ def read_meta_graph(message: Iterable[Field], limits: Limits) -> MetaGraph:
             made.collections.append(map_entry(part)[0])
         elif part.number == 5:
             name, value = map_entry(part)
-            if value is not None:
+            if value is not None and not name.startswith("__saved_model"):  # TensorFlow's own, for starting up
                 made.signatures.append(signature(name, value))
         elif part.number == 6:
             made.assets += [f.text for f in part.fields() if f.number == 2]

@@ -20,12 +20,10 @@ _MAGIC = (
     (0, b"MZqFpD", "a llamafile: a program with a GGUF file inside", "use the GGUF file of the same model"),
     (0, b"7767517\n", "the structure of an ncnn model (.param)", "use the model that it was converted from"),
 )  # fmt: skip
-_TF = "load it with TensorFlow and save the arrays with `numpy.savez`"
 _CONVERTED = "use the model that it was converted from"
 _SUFFIX = (
     (".mlmodel", b"\x08", "a Core ML model", _CONVERTED),
     (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
-    (".pb", b"\x08", "a TensorFlow SavedModel (.pb)", _TF),
     (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
     (".pdiparams", b"\0", "the weights of a Paddle model", "load it with Paddle; the names are in the .pdmodel file"),
     (".pdmodel", b"\x0a", "the program of a Paddle model", "load it with Paddle"),
@@ -35,7 +33,6 @@ _SUFFIX = (
     (".rten", b"RTEN", "an RTen model", _CONVERTED),
 )  # fmt: skip
 _FOLDERS = (
-    ("saved_model.pb", "a TensorFlow SavedModel", _TF),
     ("data/com.apple.coreml/model.mlmodel", "a Core ML package", _CONVERTED),
     ("tf_model.h5", "a folder with TensorFlow weights", "download model.safetensors of the same model"),
 )  # fmt: skip
