@@ -24,6 +24,8 @@ BUILTIN: dict[str, str] = {
     "torchscript": "modelglot.formats.torchscript",
     "dcp": "modelglot.formats.dcp",
     "deepspeed": "modelglot.formats.deepspeed",
+    "torch-ranks": "modelglot.formats.torch_ranks",
+    "megatron": "modelglot.formats.megatron",
     "pickle": "modelglot.formats.pickle",
     "gguf": "modelglot.formats.gguf",
     "onnx": "modelglot.formats.onnx",
