@@ -1,4 +1,4 @@
-"""Files of single ranks: what every reader of a folder promises. data/ranks was saved by tests/oracle/distributed.py."""
+"""Files of single ranks: what every reader of a folder promises. tests/oracle/distributed.py saved data/ranks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_files_without_distributed_tensors_are_not_merged(tmp_path: Path) -> Non
 def test_the_same_piece_on_both_ranks_does_not_cover(tmp_path: Path) -> None:
     for rank in (0, 1):
         shutil.copy(DATA / "rank0.pt", tmp_path / f"rank{rank}.pt")
-    with pytest.raises(InvalidFileError, match="a piece has the shape|do not cover"):
+    with pytest.raises(InvalidFileError, match=r"a piece has the shape|do not cover"):
         mg.open(tmp_path)
 
 
