@@ -37,13 +37,20 @@ BUILTIN: dict[str, str] = {
     "tf-graph": "modelglot.formats.tf_graph",
     "flax": "modelglot.formats.flax",
     "orbax": "modelglot.formats.orbax",
+    "raw": "modelglot.formats.raw",
     "not-a-model": "modelglot.formats.not_a_model",
 }
 
 
 @cache
 def get(name: str) -> Format:
-    """The format of that name. Raises UnknownFormatError naming the known ones."""
+    """The format of that name. Raises UnknownFormatError naming the known ones.
+
+    ``raw:dtype=f32,shape=2x3`` is a format with settings, for readers that the file itself tells nothing.
+    """
+    name, _, settings = name.partition(":")
+    if settings:
+        return _configured(get(name), settings)
     if name in BUILTIN:
         return _load(BUILTIN[name])
     for plugin_name, target in _plugins():
@@ -52,6 +59,14 @@ def get(name: str) -> Format:
     raise UnknownFormatError(
         f"there is no format {printable(name, code=True)}", hint="known formats: " + ", ".join(names())
     )
+
+
+def _configured(format: Format, settings: str) -> Format:
+    configured = getattr(format, "configured", None)
+    if configured is None:
+        raise UnknownFormatError(f"the format `{format.info.name}` takes no settings")
+    made: Format = configured(dict(pair.partition("=")[::2] for pair in settings.split(",")))
+    return made
 
 
 def names() -> list[str]:
@@ -79,7 +94,7 @@ def detect(probe: Probe) -> tuple[Format, Match]:
             detail=None
             if probe.is_folder
             else f"it starts with {_shown(probe.head[:16])} and has {probe.size:,} bytes",
-            hint="`modelglot formats` lists what can be read; `--from FORMAT` names one",
+            hint="`modelglot formats` lists what can be read; `--from` names one, `--raw-dtype` reads bare numbers",
         )
     best = [m for m in found if m[1].score == found[0][1].score]
     if len(best) > 1:
