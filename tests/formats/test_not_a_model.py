@@ -65,7 +65,6 @@ ROWS = [
     ("vocab.txt", b"[PAD]\n", UnknownFormatError, ["vocabulary"]),
     ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(40) + b"x", UnsupportedError, ["HDF5", "Keras", "not read by this version"]),
     ("a.keras", keras(), UnsupportedError, ["Keras 3"]),
-    ("a.tflite", b"\x1c\0\0\0TFL3" + bytes(9) + b"x", UnsupportedError, ["TensorFlow Lite"]),
     ("m.data-00000-of-00001", b"\1" * 40, DamagedFileError, ["TensorFlow checkpoint without its index"]),
     ("m.meta", b"\x0a\x02\x22\0", DamagedFileError, ["TensorFlow checkpoint without its index", "m.index"]),
     ("a.eqx", b"\x93NUMPY\1\0", UnsupportedError, ["Equinox"]),

@@ -30,6 +30,7 @@ BUILTIN: dict[str, str] = {
     "gguf": "modelglot.formats.gguf",
     "onnx": "modelglot.formats.onnx",
     "ggml": "modelglot.formats.ggml",
+    "tflite": "modelglot.formats.tflite",
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",

@@ -14,7 +14,6 @@ _MAGIC = (
     # offset, bytes, what, what to do
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras writes (.h5)",
      "load it with Keras and save the arrays with `numpy.savez`"),
-    (4, b"TFL3", "a TensorFlow Lite model", "use the model that it was converted from"),
     (4, b"ET12", "an ExecuTorch program", "use the model that it was exported from"),
     (0, b"ftrt", "a TensorRT engine, built for one kind of GPU", "use the ONNX model that it was built from"),
     (0, b"algg", "a legacy GGML adapter (magic `ggla`)", "use the GGUF file of the same adapter"),
