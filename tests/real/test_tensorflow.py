@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -75,3 +79,64 @@ def test_a_frozen_graph(name: str, constants: int, inputs: int, tmp_path: Path) 
     found = mg.load(tmp_path / "a.safetensors")
     for constant, array in wanted.items():
         assert found[constant].tobytes() == array.tobytes(), constant
+
+
+KERAS = {  # id, file: datasets, of the model, dialect
+    "deeplc-keras": (".keras", 128, 42, None),
+    "capfinder-keras": (".keras", 124, 50, None),
+    "spliceai-h5": ("spliceai1.h5", 206, 206, "model"),
+    "hed-weights-h5": (".weights.h5", 38, 38, "weights, Keras 3"),
+    "silabs-h5-tflite": ("image_example1.h5", 33, 12, "model"),
+}
+
+
+@pytest.mark.parametrize("id_", KERAS)
+def test_keras_files(id_: str, tmp_path: Path) -> None:
+    name, datasets, model, dialect = KERAS[id_]
+    path = find(id_, name)
+    stream = io.BytesIO(zipfile.ZipFile(path).read("model.weights.h5")) if name == ".keras" else path
+    wanted: dict[str, Any] = {}
+    with h5py.File(stream) as file:
+        file.visititems(lambda n, o: wanted.__setitem__(n, o[()]) if isinstance(o, h5py.Dataset) else None)
+    report = mg.inspect(path)
+    assert report.model.dialect == dialect
+    assert len(report.model.tensors) == len(wanted) == datasets
+    with mg.open(path) as opened:
+        for key, array in wanted.items():
+            assert bytes(opened.tensors[key].bytes()) == array.tobytes(), key
+    receipt = mg.convert(path, tmp_path / "a.safetensors")
+    assert len(receipt.digests) == model
+    if dialect not in ("weights, Keras 3",):
+        kept = [report.model.tensors[n] for n in receipt.digests if "seed_generator" not in n]
+        assert all("layer:kind" in t.extra for t in kept)
+
+
+@pytest.mark.parametrize("id_", ["deeplc-keras", "capfinder-keras"])
+def test_keras_itself_loads_what_was_written_again(id_: str, tmp_path: Path) -> None:
+    import keras
+
+    path = find(id_, ".keras")
+    mg.convert(path, tmp_path / "a.safetensors")
+    mg.convert(tmp_path / "a.safetensors", tmp_path / "b.keras")
+    one, two = (keras.saving.load_model(p, compile=False) for p in (path, tmp_path / "b.keras"))
+    assert len(one.weights) == len(two.weights)
+    for a, b in zip(one.weights, two.weights, strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def test_the_keras_model_holds_the_weights_of_its_pytorch_twin() -> None:
+    """deeplc was made into a whole PyTorch module: kernels turned, then the same values."""
+    keras_values = {
+        np.sort(v.ravel()).tobytes() for v in mg.load(find("deeplc-keras", ".keras")).values() if v.size > 1
+    }
+    twin = next(place(ROOT, e) for e in entries() if e["id"] == "deeplc-whole-module" and "8c22" in e["member"])
+    shared = [n for n, v in mg.load(twin).items() if v.size > 1 and np.sort(v.ravel()).tobytes() in keras_values]
+    assert len(shared) >= 39
+
+
+def test_a_config_of_keras_2_says_its_convolutions() -> None:
+    tensors = read_model(str(find("spliceai-h5", ".h5"))).tensors
+    kernel = tensors["model_weights/conv1d_1/conv1d_1/kernel:0"]
+    assert (kernel.extra["layer:axes"], kernel.shape) == ("wio", (1, 4, 32))
+    config = json.loads(read_model(str(find("spliceai-h5", ".h5"))).metadata["keras:model_config"])
+    assert config["class_name"] == "Model"

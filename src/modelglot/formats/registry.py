@@ -36,6 +36,8 @@ BUILTIN: dict[str, str] = {
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",
     "tf-v1-checkpoint": "modelglot.formats.tf_v1_checkpoint",
     "tf-graph": "modelglot.formats.tf_graph",
+    "keras": "modelglot.formats.keras_v3",
+    "keras-h5": "modelglot.formats.keras_h5",
     "flax": "modelglot.formats.flax",
     "orbax": "modelglot.formats.orbax",
     "raw": "modelglot.formats.raw",

@@ -12,8 +12,6 @@ from modelglot.formats.not_a_model.found import Found, Look
 
 _MAGIC = (
     # offset, bytes, what, what to do
-    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras writes (.h5)",
-     "load it with Keras and save the arrays with `numpy.savez`"),
     (4, b"ET12", "an ExecuTorch program", "use the model that it was exported from"),
     (0, b"ftrt", "a TensorRT engine, built for one kind of GPU", "use the ONNX model that it was built from"),
     (0, b"algg", "a legacy GGML adapter (magic `ggla`)", "use the GGUF file of the same adapter"),
@@ -56,13 +54,6 @@ def recognise(look: Look) -> Iterator[Found]:
     for suffix, start, what, hint in _SUFFIX:
         if look.name.endswith(suffix) and look.head.startswith(start):
             yield Found(68, what, hint, UnsupportedError)
-    if look.head.startswith(b"PK\x03\x04") and b"model.weights.h5" in look.tail:
-        yield Found(
-            70,
-            "a Keras 3 model (.keras)",
-            "load it with Keras and save the arrays with `numpy.savez`",
-            UnsupportedError,
-        )
     yield from _without_index(look)
     if look.head.startswith(b"<?xml") and b"<net " in look.head[:400]:
         yield Found(68, "the structure of an OpenVINO model", _CONVERTED, UnsupportedError)
