@@ -55,7 +55,6 @@ ROWS = [
     ("tokenizer.model", SENTENCEPIECE, UnknownFormatError, ["a tokenizer (SentencePiece)"]),
     ("config.json", b'{"model_type":"llama"}', UnknownFormatError, ["configuration of a model", "give the folder"]),
     ("vocab.txt", b"[PAD]\n", UnknownFormatError, ["vocabulary"]),
-    ("a.tflite", b"\x1c\0\0\0TFL3" + bytes(9) + b"x", UnsupportedError, ["TensorFlow Lite"]),
     ("m.data-00000-of-00001", b"\1" * 40, DamagedFileError, ["TensorFlow checkpoint without its index"]),
     ("m.meta", b"\x0a\x02\x22\0", DamagedFileError, ["TensorFlow checkpoint without its index", "m.index"]),
     ("a.eqx", b"\x93NUMPY\1\0", UnsupportedError, ["Equinox"]),

@@ -47,7 +47,9 @@ def run(rank: int, folder: str, port: int) -> None:
     weights, state = get_state_dict(model, optimizer)
     dcp.save({"model": weights, "optim": state, "step": 1, "rates": [0.1, 0.2]}, checkpoint_id=out / "fsdp2")
     full = {name: value.full_tensor() for name, value in weights.items()}
-    torch.save({"rank": rank, "model": weights}, out / f"dtensor_{rank}.pt")
+    (out / "dtensors").mkdir(exist_ok=True)
+    torch.save({"step": 1, "model": weights}, out / "dtensors" / f"model_world_size_2_rank_{rank}.pt")
+    torch.save(state, out / "dtensors" / f"optim_world_size_2_rank_{rank}.pt")
 
     plain = torch.arange(35, dtype=torch.float32).reshape(5, 7)
     parts = {
@@ -57,11 +59,15 @@ def run(rank: int, folder: str, port: int) -> None:
         "same": plain.long(),
     }
     dcp.save(parts, checkpoint_id=out / "parts")
+    (out / "parts_by_rank").mkdir(exist_ok=True)
+    torch.save(parts, out / "parts_by_rank" / f"rank{rank}.pt")
 
     old = FullyShardedDataParallel(net(), device_id=torch.device("cpu"))
     trained(old)
     with FullyShardedDataParallel.state_dict_type(old, StateDictType.SHARDED_STATE_DICT):
         dcp.save(old.state_dict(), checkpoint_id=out / "fsdp1")
+        (out / "shards").mkdir(exist_ok=True)
+        torch.save(old.state_dict(), out / "shards" / f"rank_{rank}.pt")
     with FullyShardedDataParallel.state_dict_type(old, StateDictType.FULL_STATE_DICT):
         whole = old.state_dict()
     if rank == 0:

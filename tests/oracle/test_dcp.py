@@ -16,7 +16,7 @@ import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
 import modelglot as mg
-from modelglot.core.errors import LossError
+from modelglot.core.errors import DamagedFileError, LossError
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,29 @@ def test_parts_in_rows_and_columns(saved: Path) -> None:
     plain = torch.arange(35, dtype=torch.float32).reshape(5, 7)
     wanted = {"rows": plain, "columns": plain, "half": plain.bfloat16(), "same": plain.long()}
     same(mg.load(saved / "parts", framework="torch"), wanted)
+
+
+@pytest.mark.parametrize(("folder", "kind"), [("dtensors", "fsdp2"), ("shards", "fsdp1")])
+def test_files_of_single_ranks_are_whole_again(saved: Path, tmp_path: Path, folder: str, kind: str) -> None:
+    """DTensors, and the ShardedTensors before them, as each process saves its own."""
+    wanted = torch.load(saved / "full.pt", weights_only=True)[kind]
+    assert mg.inspect(saved / folder).model.format == "torch-ranks"
+    same(mg.load(saved / folder, framework="torch"), wanted)
+    mg.convert(saved / folder, tmp_path / "out.safetensors")
+    same(mg.load(tmp_path / "out.safetensors", framework="torch"), wanted)
+
+
+def test_parts_by_rank_in_rows_and_columns(saved: Path) -> None:
+    plain = torch.arange(35, dtype=torch.float32).reshape(5, 7)
+    wanted = {"rows": plain, "columns": plain, "half": plain.bfloat16(), "same": plain.long()}
+    same(mg.load(saved / "parts_by_rank", framework="torch"), wanted)
+
+
+def test_a_missing_rank_is_an_error(saved: Path, tmp_path: Path) -> None:
+    name = "model_world_size_2_rank_0.pt"
+    (tmp_path / name).write_bytes((saved / "dtensors" / name).read_bytes())
+    with pytest.raises(DamagedFileError, match="rank 1 is missing"):
+        mg.open(tmp_path)
 
 
 def test_everything_that_torch_reads_out_of_a_checkpoint(saved: Path, tmp_path: Path) -> None:

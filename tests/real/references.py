@@ -28,4 +28,20 @@ def onnx(path: Path) -> Arrays:
     return {name: numpy_helper.to_array(t) for name, t in graph(onnx.load(path).graph, "")}
 
 
-REFERENCES: dict[str, Callable[[Path], Arrays]] = {"onnx": onnx}
+def tflite(path: Path) -> Arrays:
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.interpreter import Interpreter
+
+    model = schema.Model.GetRootAs(path.read_bytes())
+    assert model.SubgraphsLength() == 1
+    interpreter, found = Interpreter(str(path)), dict[str, Any]()
+    for index in range(model.Subgraphs(0).TensorsLength()):
+        tensor = model.Subgraphs(0).Tensors(index)
+        if model.Buffers(tensor.Buffer()).DataLength():
+            name = tensor.Name().decode()
+            assert name not in found
+            found[name] = interpreter.get_tensor(index)
+    return found
+
+
+REFERENCES: dict[str, Callable[[Path], Arrays]] = {"onnx": onnx, "tflite": tflite}

@@ -18,7 +18,7 @@ other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 KIND, ROLE, AXES, GATES = "layer:kind", "layer:role", "layer:axes", "layer:gates"
 
@@ -33,3 +33,18 @@ def axes(extra: Mapping[str, Any]) -> str | None:
     """The axes a reader told, or None."""
     value = extra.get(AXES)
     return value if isinstance(value, str) else None
+
+
+class Use(NamedTuple):
+    """What one operator of a graph says of one of its inputs; axes are those of the value as it comes in."""
+
+    input: int
+    kind: str
+    role: str
+    axes: str | None = None
+    gates: str | None = None
+
+
+def agreed(said: Mapping[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """What is said of each weight, by name; nothing of one whose uses disagree."""
+    return {name: entries[0] for name, entries in said.items() if all(e == entries[0] for e in entries)}

@@ -24,10 +24,13 @@ BUILTIN: dict[str, str] = {
     "torchscript": "modelglot.formats.torchscript",
     "dcp": "modelglot.formats.dcp",
     "deepspeed": "modelglot.formats.deepspeed",
+    "torch-ranks": "modelglot.formats.torch_ranks",
+    "megatron": "modelglot.formats.megatron",
     "pickle": "modelglot.formats.pickle",
     "gguf": "modelglot.formats.gguf",
     "onnx": "modelglot.formats.onnx",
     "ggml": "modelglot.formats.ggml",
+    "tflite": "modelglot.formats.tflite",
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",
@@ -38,13 +41,20 @@ BUILTIN: dict[str, str] = {
     "keras-h5": "modelglot.formats.keras_h5",
     "flax": "modelglot.formats.flax",
     "orbax": "modelglot.formats.orbax",
+    "raw": "modelglot.formats.raw",
     "not-a-model": "modelglot.formats.not_a_model",
 }
 
 
 @cache
 def get(name: str) -> Format:
-    """The format of that name. Raises UnknownFormatError naming the known ones."""
+    """The format of that name. Raises UnknownFormatError naming the known ones.
+
+    ``raw:dtype=f32,shape=2x3`` is a format with settings, for readers that the file itself tells nothing.
+    """
+    name, _, settings = name.partition(":")
+    if settings:
+        return _configured(get(name), settings)
     if name in BUILTIN:
         return _load(BUILTIN[name])
     for plugin_name, target in _plugins():
@@ -53,6 +63,14 @@ def get(name: str) -> Format:
     raise UnknownFormatError(
         f"there is no format {printable(name, code=True)}", hint="known formats: " + ", ".join(names())
     )
+
+
+def _configured(format: Format, settings: str) -> Format:
+    configured = getattr(format, "configured", None)
+    if configured is None:
+        raise UnknownFormatError(f"the format `{format.info.name}` takes no settings")
+    made: Format = configured(dict(pair.partition("=")[::2] for pair in settings.split(",")))
+    return made
 
 
 def names() -> list[str]:
@@ -80,7 +98,7 @@ def detect(probe: Probe) -> tuple[Format, Match]:
             detail=None
             if probe.is_folder
             else f"it starts with {_shown(probe.head[:16])} and has {probe.size:,} bytes",
-            hint="`modelglot formats` lists what can be read; `--from FORMAT` names one",
+            hint="`modelglot formats` lists what can be read; `--from` names one, `--raw-dtype` reads bare numbers",
         )
     best = [m for m in found if m[1].score == found[0][1].score]
     if len(best) > 1:

@@ -12,7 +12,6 @@ from modelglot.formats.not_a_model.found import Found, Look
 
 _MAGIC = (
     # offset, bytes, what, what to do
-    (4, b"TFL3", "a TensorFlow Lite model", "use the model that it was converted from"),
     (4, b"ET12", "an ExecuTorch program", "use the model that it was exported from"),
     (0, b"ftrt", "a TensorRT engine, built for one kind of GPU", "use the ONNX model that it was built from"),
     (0, b"algg", "a legacy GGML adapter (magic `ggla`)", "use the GGUF file of the same adapter"),
@@ -34,7 +33,6 @@ _SUFFIX = (
 )  # fmt: skip
 _FOLDERS = (
     ("data/com.apple.coreml/model.mlmodel", "a Core ML package", _CONVERTED),
-    ("tf_model.h5", "a folder with TensorFlow weights", "download model.safetensors of the same model"),
 )  # fmt: skip
 
 

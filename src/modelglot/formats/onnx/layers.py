@@ -7,25 +7,15 @@ order of its axes (Transpose). One whose uses disagree is not described.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from modelglot.core.layer import describe
+from modelglot.core.layer import Use, agreed, describe
 from modelglot.core.tensor import Tensor
 from modelglot.formats.onnx.walk import Node, Ref
 
 _KERNEL = {1: "w", 2: "hw", 3: "dhw"}
 _DOMAINS = ("", "ai.onnx", "com.microsoft")
 _SAME = ("Identity", "Cast", "DequantizeLinear")
-
-
-class Use(NamedTuple):
-    """What one operator says of one of its inputs; axes are those of the value as it comes in."""
-
-    input: int
-    kind: str
-    role: str
-    axes: str | None = None
-    gates: str | None = None
 
 
 Shape = Callable[[int], tuple[int, ...]]  # of an input; () where it is no weight
@@ -55,7 +45,7 @@ def described(nodes: Iterable[Node], tensors: Mapping[str, Tensor]) -> dict[str,
                 found.setdefault(ref.tensor, []).append(_entries(use, ref, node))
                 if use.kind == "dense" and use.role == "kernel" and len(node.inputs) == 2:
                     dense.update((id(node.scope), value) for value in node.outputs)
-    return {name: said[0] for name, said in found.items() if all(s == said[0] for s in said)}
+    return agreed(found)
 
 
 def _pass_on(node: Node, refs: list[Ref | None], tensors: Mapping[str, Tensor]) -> None:
