@@ -45,6 +45,7 @@ def test_a_module(tmp_path: Path) -> None:
     folder = saved(tmp_path / "a", net)
     report = mg.inspect(folder)
     assert (report.model.format, report.model.dialect) == ("tf-saved-model", "object-based")
+    assert report.model.tensors["kernel"].extra["layer:axes"] == "io"
     found = mg.load(folder)
     assert np.array_equal(found["kernel"], net.kernel.numpy())
     assert np.array_equal(found["parts/0"], net.parts[0].numpy())
@@ -119,6 +120,10 @@ def test_keras_exported(tmp_path: Path) -> None:
                               keras.layers.Flatten(), keras.layers.Dense(4)])  # fmt: skip
     model.export(str(tmp_path / "a"), verbose=False)
     wanted = sorted(np.asarray(w).tobytes() for w in model.weights)
+    said = {
+        (t.extra.get("layer:kind"), t.extra.get("layer:axes")) for t in read_model(str(tmp_path / "a")).tensors.values()
+    }
+    assert {("conv", "hwio"), ("dense", "io")} <= said
     found = mg.load(tmp_path / "a")
     assert sorted({v.tobytes() for v in found.values()}) == sorted(set(wanted))  # Keras keeps each in two lists
 

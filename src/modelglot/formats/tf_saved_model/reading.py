@@ -11,10 +11,10 @@ from modelglot.containers.tensorflow.bundle import Bundle, read_bundle
 from modelglot.containers.tensorflow.constants import constants
 from modelglot.containers.tensorflow.graph import MetaGraph, read_meta_graph, summary
 from modelglot.containers.tensorflow.hazards import findings
-from modelglot.containers.tensorflow.keras_objects import add_metadata, layers_of, saved_objects
 from modelglot.containers.tensorflow.layers import layers
 from modelglot.containers.tensorflow.naming import named, texts
 from modelglot.containers.tensorflow.prefix import INDEX
+from modelglot.containers.tensorflow.saved_objects import add_metadata, layers_of, saved_objects, used_by_functions
 from modelglot.core.errors import InvalidFileError, ModelFileError, located, printable
 from modelglot.core.format import FileSet
 from modelglot.core.limits import Limits
@@ -79,7 +79,7 @@ def _meta_graph(fields: Iterator[Field], limits: Limits) -> tuple[MetaGraph, lis
 def _layers(
     files: FileSet, meta: MetaGraph, bundle: Bundle, there: tuple[str, ...] | Any, limits: Limits
 ) -> Mapping[str, Any]:
-    """What Keras' objects say where there are some, else the operators that use each variable."""
+    """What Keras' objects say, else the operators that use each variable."""
     if bundle.object_graph is None:
         return layers(meta.graph.nodes, bundle.tensors)
     objects = saved_objects(meta.objects, limits)
@@ -88,7 +88,8 @@ def _layers(
         files.index(KERAS, "side")
         with located(path=source.path):
             add_metadata(objects, message(source, limits))
-    return layers_of(objects, bundle.tensors)
+    told = used_by_functions(meta.objects, objects, meta.graph, bundle.tensors)
+    return {**told, **layers_of(objects, bundle.tensors)}
 
 
 def _about(files: FileSet, meta: MetaGraph, there: Any) -> dict[str, Entry | str]:

@@ -1,4 +1,4 @@
-"""Keras layers in a SavedModel's graph of objects: which class and settings the owner of a variable has.
+"""The graph of objects in a SavedModel: what Keras says of a variable's owner, what functions do with a variable.
 
 Source: tensorflow/core/protobuf/saved_object_graph.proto and Keras' saved_metadata.proto, field numbers only.
 """
@@ -11,7 +11,9 @@ from typing import Any
 
 from modelglot.containers import strict_json
 from modelglot.containers.keras.weights import meaning
-from modelglot.containers.protobuf import Field
+from modelglot.containers.protobuf import VARINT, Field, varints
+from modelglot.containers.tensorflow.graph import GraphDef, map_entry
+from modelglot.containers.tensorflow.layers import layers
 from modelglot.containers.tensorflow.object_graph import name_of
 from modelglot.core.errors import ModelFileError
 from modelglot.core.limits import Limits
@@ -71,10 +73,8 @@ def layers_of(objects: list[SavedObject], keys: Iterable[str]) -> dict[str, Mapp
     found: dict[str, Mapping[str, Any]] = {}
     for key in keys:
         *path, last = name_of(key).split("/")
-        owner = 0
-        for part in path:
-            owner = objects[owner].children.get(part, -1) if 0 <= owner < len(objects) else -1
-        if not 0 <= owner < len(objects) or not objects[owner].metadata:
+        owner = _at(objects, path)
+        if owner is None or not objects[owner].metadata:
             continue
         if owner not in configs:
             configs[owner] = _config(objects[owner].metadata)
@@ -83,6 +83,48 @@ def layers_of(objects: list[SavedObject], keys: Iterable[str]) -> dict[str, Mapp
             said = meaning(config["class_name"], config["config"], last.removeprefix("_"))
             if said:
                 found[key] = said
+    return found
+
+
+def used_by_functions(
+    message: Field | None, objects: list[SavedObject], graph: GraphDef, keys: Iterable[str]
+) -> dict[str, Mapping[str, Any]]:
+    """What the operators say that use each variable inside the functions which captured it. Variables on which two
+    functions disagree are left out."""
+    said: dict[int, list[dict[str, Any]]] = {}
+    for part in message.fields() if message is not None else ():
+        if part.number != 2:
+            continue
+        name, value = map_entry(part)
+        bound = _numbers(value, 2) if value is not None else []
+        captured = graph.arguments.get(name, [])[-len(bound) :] if bound else []
+        if len(captured) == len(bound):
+            told = layers(graph.functions.get(name, ()), captured)
+            for number, argument in zip(bound, captured, strict=True):
+                if argument in told:
+                    said.setdefault(number, []).append(told[argument])
+    places = {key: _at(objects, name_of(key).split("/")) for key in keys}
+    return {
+        key: said[place][0]
+        for key, place in places.items()
+        if place in said and all(s == said[place][0] for s in said[place])
+    }
+
+
+def _at(objects: list[SavedObject], path: list[str]) -> int | None:
+    """The object at the end of a path of attributes from the root."""
+    place = 0
+    for part in path:
+        place = objects[place].children.get(part, -1) if 0 <= place < len(objects) else -1
+    return place if 0 <= place < len(objects) else None
+
+
+def _numbers(message: Field, number: int) -> list[int]:
+    """A repeated field of numbers, packed or not."""
+    found: list[int] = []
+    for f in message.fields():
+        if f.number == number:
+            found += [f.number_value] if f.wire == VARINT else varints(f.bytes, f.at)
     return found
 
 
