@@ -16,7 +16,7 @@ import pytest
 
 import modelglot as mg
 from modelglot.api.reading import read_model
-from modelglot.core.errors import UnsafeContentError, UnsupportedError
+from modelglot.core.errors import CannotOpenError, UnsafeContentError, UnsupportedError
 from modelglot.core.limits import Limits
 from modelglot.formats import registry
 from modelglot.sources.file import LocalFiles
@@ -300,3 +300,19 @@ def test_groups_that_contain_themselves_and_other_things(tmp_path: Path) -> None
     assert sorted(n.text.split("`")[1] for n in model.notes) == ["nothing", "table", "text"]
     shutil.copy(tmp_path / "a.h5", tmp_path / "b.bin")
     assert read_model(str(tmp_path / "b.bin")).format == "keras-h5"
+
+
+def test_weights_in_several_files(tmp_path: Path) -> None:
+    made = keras.Sequential([keras.Input((100,)), layers.Dense(300), layers.Dense(300), layers.Dense(3)])
+    made.save_weights(tmp_path / "m.weights.json", max_shard_size=0.0004)
+    assert len(list(tmp_path.glob("*.h5"))) == 2
+    made.save_weights(tmp_path / "whole.h5.weights.h5")
+    whole = mg.load(tmp_path / "whole.h5.weights.h5")
+    (tmp_path / "whole.h5.weights.h5").unlink()
+    for path in (tmp_path, tmp_path / "m.weights.json"):
+        found = mg.load(path)
+        assert found.keys() == whole.keys()
+        assert all(np.array_equal(found[n], whole[n]) for n in whole)
+    (tmp_path / "m_00001.weights.h5").unlink()
+    with pytest.raises(CannotOpenError):
+        mg.open(tmp_path)
