@@ -24,7 +24,6 @@ _MAGIC = (
 _TF = "load it with TensorFlow and save the arrays with `numpy.savez`"
 _CONVERTED = "use the model that it was converted from"
 _SUFFIX = (
-    (".mlmodel", b"\x08", "a Core ML model", _CONVERTED),
     (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
     (".pb", b"\x0a", "a TensorFlow graph (.pb)", _TF),
     (".pb", b"\x08", "a TensorFlow SavedModel (.pb)", _TF),
@@ -38,7 +37,6 @@ _SUFFIX = (
 )  # fmt: skip
 _FOLDERS = (
     ("saved_model.pb", "a TensorFlow SavedModel", _TF),
-    ("data/com.apple.coreml/model.mlmodel", "a Core ML package", _CONVERTED),
     ("tf_model.h5", "a folder with TensorFlow weights", "download model.safetensors of the same model"),
 )  # fmt: skip
 
