@@ -44,4 +44,39 @@ def tflite(path: Path) -> Arrays:
     return found
 
 
-REFERENCES: dict[str, Callable[[Path], Arrays]] = {"onnx": onnx, "tflite": tflite}
+def coreml(path: Path) -> Arrays:
+    """A network's weights by layer and field, or a program's floats and what its weight file has."""
+    from coremltools.libmilstoragepython import _BlobStorageReader
+    from coremltools.proto import Model_pb2
+
+    folder = path.parent / "Data" / "com.apple.CoreML"
+    spec = Model_pb2.Model.FromString((folder / "model.mlmodel" if path.name == "Manifest.json" else path).read_bytes())
+    found: Arrays = {}
+
+    def fields(message: Any, prefix: str) -> None:
+        for field, value in message.ListFields():
+            if field.message_type is None:
+                continue
+            for index, item in enumerate(value if field.is_repeated else [value]):
+                if field.message_type.name == "WeightParams":
+                    name = f"{prefix}.{field.name}" + f".{index}" * field.is_repeated
+                    found[name] = np.array(item.floatValue, "f4")
+                elif field.message_type.name == "LSTMWeightParams":
+                    fields(item, f"{prefix}.{('forward', 'backward')[index]}")
+
+    for layer in spec.neuralNetwork.layers:
+        fields(getattr(layer, layer.WhichOneof("layer")), layer.name)
+    for function in spec.mlProgram.functions.values():
+        for op in next(iter(function.block_specializations.values())).operations:
+            if op.type != "const":
+                continue
+            value, name = op.attributes["val"], op.outputs[0].name
+            if value.HasField("blobFileValue"):
+                reader = _BlobStorageReader(str(folder / value.blobFileValue.fileName.removeprefix("@model_path/")))
+                found[name] = np.array(reader.read_float_data(value.blobFileValue.offset), "f4")
+            elif value.type.tensorType.dataType == 11 and value.type.tensorType.dimensions:
+                found[name] = np.array(value.immediateValue.tensor.floats.values, "f4")
+    return found
+
+
+REFERENCES: dict[str, Callable[[Path], Arrays]] = {"onnx": onnx, "tflite": tflite, "coreml": coreml}

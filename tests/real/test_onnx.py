@@ -97,7 +97,9 @@ def test_layers_are_described() -> None:
     assert kinds["embedding"] >= 1
 
 
-def test_basic_pitch_has_the_kernels_of_its_tensorflow_lite_twin() -> None:
+def test_basic_pitch_has_the_kernels_of_its_twins() -> None:
     """Both converters fused batch norms into some kernels, in their own ways; the others are equal."""
     onnx, lite = values(find("basic-pitch-4fmt", ".onnx"), 200), values(find("basic-pitch-4fmt", ".tflite"), 200)
     assert (onnx & lite).total() >= 10
+    apple = values(find("basic-pitch-4fmt", "Manifest.json"), 200)
+    assert (onnx & apple).total() >= 4

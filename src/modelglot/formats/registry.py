@@ -31,6 +31,7 @@ BUILTIN: dict[str, str] = {
     "onnx": "modelglot.formats.onnx",
     "ggml": "modelglot.formats.ggml",
     "tflite": "modelglot.formats.tflite",
+    "coreml": "modelglot.formats.coreml",
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",

@@ -22,7 +22,6 @@ _MAGIC = (
 _TF = "load it with TensorFlow and save the arrays with `numpy.savez`"
 _CONVERTED = "use the model that it was converted from"
 _SUFFIX = (
-    (".mlmodel", b"\x08", "a Core ML model", _CONVERTED),
     (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
     (".pb", b"\x08", "a TensorFlow SavedModel (.pb)", _TF),
     (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
@@ -35,7 +34,6 @@ _SUFFIX = (
 )  # fmt: skip
 _FOLDERS = (
     ("saved_model.pb", "a TensorFlow SavedModel", _TF),
-    ("data/com.apple.coreml/model.mlmodel", "a Core ML package", _CONVERTED),
     ("tf_model.h5", "a folder with TensorFlow weights", "download model.safetensors of the same model"),
 )  # fmt: skip
 
