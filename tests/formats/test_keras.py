@@ -164,3 +164,31 @@ def test_paths_of_older_files() -> None:
     listed = parse({"class_name": "Sequential", "config": [DENSE]}, Limits())
     assert listed is not None
     assert describe_path(listed, "out/out/bias:0")["layer:role"] == "bias"
+
+
+def test_folders(tmp_path: Path) -> None:
+    """An archive unpacked, as hubs keep it; and one file of weights beside other things."""
+    with zipfile.ZipFile(io.BytesIO(archive(**{"metadata.json": "{}"}))) as packed:
+        packed.extractall(tmp_path / "a")
+    tensors = read_model(str(tmp_path / "a")).tensors
+    assert tensors["layers/dense/vars/0"].extra["layer:axes"] == "io"
+    (tmp_path / "b").mkdir()
+    mg.save(STATE, tmp_path / "b" / "tf_model.h5")
+    (tmp_path / "b" / "config.json").write_text('{"model_type": "bert"}')
+    assert len(mg.load(tmp_path / "b")) == 2
+    mg.save(STATE, tmp_path / "b" / "other.h5")
+    with pytest.raises(ModelFileError):
+        mg.open(tmp_path / "b")
+
+
+def test_what_goes_in_and_out(tmp_path: Path) -> None:
+    layers = [{"class_name": "InputLayer", "config": {"name": "x", "batch_shape": [None, 4], "dtype": "int32"}}, DENSE]
+    config = {"class_name": "Functional", "config": {"layers": layers, "output_layers": [["out", 0, 0]]}}
+    graph = opened(tmp_path, archive(json.dumps(config))).graph
+    assert graph is not None
+    assert dict(graph.operators) == {"Dense": 1, "InputLayer": 1}
+    (main,) = graph.signatures
+    assert [str(p) for p in main.inputs] == ["x [?, 4] i32"]
+    assert [p.name for p in main.outputs] == ["out"]
+    plan = mg.convert(tmp_path / "a.keras", tmp_path / "b.safetensors").plan
+    assert not plan.losses  # the configuration goes with the metadata

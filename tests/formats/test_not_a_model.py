@@ -80,7 +80,7 @@ def test_named_for_what_it_is(tmp_path, name, raw, kind, words):
 
 
 @pytest.mark.parametrize(("names", "words"), [
-    ([], "empty folder"), (["config.json"], "without weights"), (["saved_model.pb"], "SavedModel"),
+    ([], "empty folder"), (["config.json"], "without weights"),
 ])  # fmt: skip
 def test_folders(tmp_path, names, words):
     for name in names:

@@ -140,3 +140,36 @@ def test_a_config_of_keras_2_says_its_convolutions() -> None:
     assert (kernel.extra["layer:axes"], kernel.shape) == ("wio", (1, 4, 32))
     config = json.loads(read_model(str(find("spliceai-h5", ".h5"))).metadata["keras:model_config"])
     assert config["class_name"] == "Model"
+
+
+def test_the_saved_model_of_basic_pitch(tmp_path: Path) -> None:
+    """Made by TensorFlow 2.4; the library of today loads it by the old way only."""
+    path = find("basic-pitch-4fmt", "saved_model.pb")
+    reader = tf.train.load_checkpoint(str(path.parent / "variables" / "variables"))
+    report = mg.inspect(path.parent)
+    assert {p.path: p.tensors for p in report.parts} == {"model": 32, "optimizer": 41}
+    assert report.model.graph is not None
+    assert [s.name for s in report.model.graph.signatures] == ["serving_default"]
+    with mg.open(path.parent) as model:
+        for handle in model.tensors.values():
+            key = handle.tensor.extra["tf:key"]
+            assert bytes(handle.bytes()) == reader.get_tensor(key).tobytes(), key
+    receipt = mg.convert(path.parent, tmp_path / "a.safetensors")
+    layers = [n for n in receipt.digests if n.startswith("layer_with_weights")]
+    assert len(layers) == 24
+    assert all("layer:kind" in report.model.tensors[n].extra for n in layers)
+    mg.convert(tmp_path / "a.safetensors", f"{tmp_path}/b/", template=path.parent, allow_loss=["into"])
+    x = np.random.default_rng(0).normal(size=(1, 43844, 1)).astype(np.float32)
+    outputs = []
+    for folder_ in (path.parent, tmp_path / "b"):
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            meta = tf.compat.v1.saved_model.load(session, ["serve"], str(folder_))
+            signature = meta.signature_def["serving_default"]
+            outputs.append(session.run(signature.outputs["note"].name, {signature.inputs["input_2"].name: x}))
+    assert np.array_equal(*outputs)
+
+
+def test_a_saved_model_of_version_1() -> None:
+    folder_ = find("tf1-tiny", "saved_model.pb").parent
+    reader = tf.train.load_checkpoint(str(folder_ / "variables" / "variables"))
+    assert {n: v.item() for n, v in mg.load(folder_).items()} == {n: reader.get_tensor(n) for n in ("W", "b")}

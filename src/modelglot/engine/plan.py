@@ -178,7 +178,7 @@ def _has_place(tensor: Tensor, target: Format) -> bool:
 
 def _graph_left(model: Model, target: Format, options: Options) -> Iterator[Loss]:
     """The computation that a file holds beside its weights; a target that could keep it does not lose it in passing."""
-    if model.graph is not None and options.frame is None:
+    if model.graph is not None and not model.graph.in_metadata and options.frame is None:
         own = target.info.name == model.format
         what = f"the graph ({model.graph.dialect}, {model.graph.nodes:,} nodes): only the weights are written"
         yield Loss("graph", what, "keep all tensors and their names" if own else None, stops=own)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from modelglot.containers.hdf5.datasets import Place
 from modelglot.containers.hdf5.opened import Window, opened
-from modelglot.containers.keras.config import findings
+from modelglot.containers.keras.config import findings, graph
 from modelglot.containers.keras.reading import parts, read_config, read_weights
 from modelglot.containers.keras.writing import DTYPES, archive, losses
 from modelglot.containers.zip import Archive, Member
@@ -77,6 +77,7 @@ class KerasV3:
             parts(found),
             tuple(sides),
             (*archive.notes, *notes, *more),
+            graph(model) if model is not None else None,
         )
 
     def losses(self, model: Model) -> Iterable[Loss]:

@@ -36,6 +36,7 @@ BUILTIN: dict[str, str] = {
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",
     "tf-v1-checkpoint": "modelglot.formats.tf_v1_checkpoint",
+    "tf-saved-model": "modelglot.formats.tf_saved_model",
     "tf-graph": "modelglot.formats.tf_graph",
     "keras": "modelglot.formats.keras_v3",
     "keras-h5": "modelglot.formats.keras_h5",

@@ -5,24 +5,22 @@ Specification: TensorFlow's graph.proto, node_def.proto, tensor.proto.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from modelglot.containers.protobuf import field_head
 from modelglot.containers.protobuf_file import message
-from modelglot.containers.tensorflow.bundle import TEXT
-from modelglot.containers.tensorflow.graph import GraphDef, GraphNode, read_graph, summary
+from modelglot.containers.tensorflow.constants import constants
+from modelglot.containers.tensorflow.graph import read_graph, summary
 from modelglot.containers.tensorflow.hazards import findings
 from modelglot.containers.tensorflow.layers import layers
-from modelglot.containers.tensorflow.tensor_proto import read_value
-from modelglot.core.errors import InvalidFileError, ModelFileError, UnsupportedError, located, printable
+from modelglot.core.errors import InvalidFileError, ModelFileError, UnsupportedError, located
 from modelglot.core.format import FileSet, FormatInfo, Match, Probe
 from modelglot.core.layout import Layout, Options
 from modelglot.core.limits import KIB, Limits
-from modelglot.core.metadata import Entry, Metadata
 from modelglot.core.model import Model
 from modelglot.core.notes import Finding, Loss, Note
-from modelglot.core.tensor import Extent, Stored, Tensor
+from modelglot.core.tensor import Tensor
 
 _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
 _SMALL = 64 * KIB
@@ -50,7 +48,7 @@ class TfGraph:
             graph = read_graph(message(source, limits), limits)
             if not graph.nodes and not graph.functions:
                 raise InvalidFileError("the graph has no nodes")
-            tensors, texts = _constants(graph, number, limits)
+            tensors, texts = constants(graph, number, limits)
             said = layers(graph.nodes, tensors)
             tensors = {n: _with(t, said.get(n)) for n, t in tensors.items()}
         variables = sum(n.op in _VARIABLES for n in graph.nodes)
@@ -102,43 +100,6 @@ def _begins_with_a_node(head: bytes) -> bool:
     except ModelFileError:
         return False
     return word.isascii() and word[:1].isalpha() and word.replace(b"_", b"").replace(b">", b"").isalnum()
-
-
-def _constants(graph: GraphDef, file: int, limits: Limits) -> tuple[dict[str, Tensor], Metadata]:
-    """Every constant by its node's name, those of functions after the function's; text as metadata."""
-    tensors: dict[str, Tensor] = {}
-    texts: dict[str, Entry | str] = {}
-
-    def place(at: int, length: int) -> Stored:
-        return Stored((Extent(file, at, length),))
-
-    for name, node in _named(graph):
-        value = node.tensor() if node.op == "Const" else None
-        if value is None:
-            continue
-        with located(tensor=name):
-            limits.check("name", len(name), "the constant's name")
-            found = read_value(name, value.fields(), place, limits)
-        if found.tensor is not None:
-            tensors[name] = found.tensor
-            limits.check("tensors", len(tensors), "constants of the graph")
-        elif sum(map(len, found.texts)) <= _SMALL:
-            lines = [t.decode("utf-8", "surrogateescape") for t in found.texts]
-            texts[TEXT + name] = Entry(lines, "array[str]") if found.shape else Entry("".join(lines[:1]))
-    return tensors, Metadata(texts)
-
-
-def _named(graph: GraphDef) -> Iterator[tuple[str, GraphNode]]:
-    for node in graph.nodes:
-        yield node.name, node
-    seen = {n.name for n in graph.nodes}
-    for function, nodes in graph.functions.items():
-        for node in nodes:
-            name = f"{function}/{node.name}"
-            if name in seen:
-                raise InvalidFileError(f"two nodes are called {printable(name, code=True)}")
-            seen.add(name)
-            yield name, node
 
 
 def _with(tensor: Tensor, layer: dict[str, Any] | None) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from modelglot.containers.keras.weights import meaning, names, plain_name
 from modelglot.core.errors import LimitError, printable
+from modelglot.core.graph import Graph, Port, Signature, counted
 from modelglot.core.layer import LAYER, WEIGHT
 from modelglot.core.limits import Limits
 from modelglot.core.notes import Finding
@@ -140,6 +141,39 @@ def every_layer(model: Layer) -> Iterator[Layer]:
         layer = todo.pop()
         yield layer
         todo += [*reversed(layer.inner), *layer.wrapped.values()]
+
+
+def graph(model: Layer) -> Graph:
+    """Layers counted by class, and what goes in and comes out where it is said."""
+    below = [layer for layer in every_layer(model) if layer is not model and not layer.inner]
+    counts: dict[str, int] = {}
+    for layer in below:
+        counts[plain_class(layer.class_name)] = counts.get(plain_class(layer.class_name), 0) + 1
+    doors = [i for i in model.inner if plain_class(i.class_name) == "InputLayer"] or list(model.inner[:1])
+    inputs = [port for door in doors if (port := _input(door)) is not None]
+    listed = model.config.get("output_layers")
+    ends = [o[0] if isinstance(o, list) and o else o for o in listed] if isinstance(listed, list) else []
+    outputs = tuple(
+        Port(name, "", None) for name in ends if isinstance(name, str) and name in {i.name for i in model.inner}
+    )
+    signatures = (Signature("main", tuple(inputs), outputs),) if inputs else ()
+    return Graph("Keras", signatures, counted(counts), in_metadata=True)
+
+
+def _input(layer: Layer) -> Port | None:
+    shape = layer.config.get("batch_shape") or layer.config.get("batch_input_shape")
+    if not isinstance(shape, list):
+        return None
+    return Port(layer.name, _dtype(layer.config), tuple(n if isinstance(n, int) else None for n in shape))
+
+
+def _dtype(config: Mapping[str, Any]) -> str:
+    word = config.get("dtype")
+    if isinstance(word, dict):
+        inner = word.get("config")
+        word = inner.get("name") if isinstance(inner, dict) else None
+    return {"float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16", "int32": "i32", "int64": "i64",
+            "uint8": "u8", "bool": "bool"}.get(word, word) if isinstance(word, str) else "f32"  # fmt: skip
 
 
 def findings(model: Layer, path: str) -> Iterator[Finding]:

@@ -5,8 +5,10 @@ Source: tensorflow/core/util/tensor_bundle, its description of the format.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any
 
 from modelglot.containers import sstable
 from modelglot.containers.tensorflow import strings
@@ -106,8 +108,9 @@ class _Reader:
 
     def _tensor(self, name: str, found: Entry, shape: tuple[int, ...], word: Kind) -> Tensor:
         dtype, encoding = word.dtype, PLAIN
-        extra = {"tf:dtype": found.dtype} if dtype is None or is_quantized(found.dtype) else EMPTY
+        extra: Mapping[str, Any] = {"tf:dtype": found.dtype} if is_quantized(found.dtype) else EMPTY
         if dtype is None:
+            extra = {"tf:dtype": found.dtype, "tf:crc32c": found.crc}
             dtype, plain = DTYPES["opaque"], Opaque(word.word, found.size)
             return Tensor(name, dtype, shape, self._stored(found, whole=False), plain, extra)
         need = prod(shape) * dtype.itemsize

@@ -19,11 +19,9 @@ _MAGIC = (
     (0, b"MZqFpD", "a llamafile: a program with a GGUF file inside", "use the GGUF file of the same model"),
     (0, b"7767517\n", "the structure of an ncnn model (.param)", "use the model that it was converted from"),
 )  # fmt: skip
-_TF = "load it with TensorFlow and save the arrays with `numpy.savez`"
 _CONVERTED = "use the model that it was converted from"
 _SUFFIX = (
     (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
-    (".pb", b"\x08", "a TensorFlow SavedModel (.pb)", _TF),
     (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
     (".pdiparams", b"\0", "the weights of a Paddle model", "load it with Paddle; the names are in the .pdmodel file"),
     (".pdmodel", b"\x0a", "the program of a Paddle model", "load it with Paddle"),
@@ -32,19 +30,11 @@ _SUFFIX = (
     (".mnn", b"", "an MNN model", _CONVERTED),
     (".rten", b"RTEN", "an RTen model", _CONVERTED),
 )  # fmt: skip
-_FOLDERS = (
-    ("saved_model.pb", "a TensorFlow SavedModel", _TF),
-    ("tf_model.h5", "a folder with TensorFlow weights", "download model.safetensors of the same model"),
-)  # fmt: skip
 
 
 def recognise(look: Look) -> Iterator[Found]:
     """Every reading that fits, in no order."""
     if look.is_folder:
-        names = {n.lower() for n in look.names}
-        for name, what, hint in _FOLDERS:
-            if name in names:
-                yield Found(50, what, hint, UnsupportedError)
         return
     for offset, magic, what, hint in _MAGIC:
         if look.head[offset : offset + len(magic)] == magic:
