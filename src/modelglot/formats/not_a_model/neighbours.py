@@ -43,6 +43,9 @@ def recognise(look: Look) -> Iterator[Found]:
         if look.name.endswith(suffix) and look.head.startswith(start):
             yield Found(68, what, hint, UnsupportedError)
     yield from _without_index(look)
+    if _is_ctranslate2(look.head):
+        hint = "convert the original model with modelglot, or read this one with CTranslate2"
+        yield Found(70, "a CTranslate2 model, usually quantized", hint, UnsupportedError)
     if look.head.startswith(b"<?xml") and b"<net " in look.head[:400]:
         yield Found(68, "the structure of an OpenVINO model", _CONVERTED, UnsupportedError)
     stem, dot, suffix = look.name.rpartition(".")
@@ -50,6 +53,13 @@ def recognise(look: Look) -> Iterator[Found]:
         yield Found(
             45, "the weights of an OpenVINO model", "they need the .xml file beside to be understood", UnsupportedError
         )
+
+
+def _is_ctranslate2(head: bytes) -> bool:
+    """A version, then the name of a model's specification with its length and a NUL."""
+    length = int.from_bytes(head[4:6], "little")
+    name = head[6 : 6 + length]
+    return 0 < int.from_bytes(head[:4], "little") < 16 and 5 < length < 64 and name.endswith(b"Spec\0")
 
 
 def _without_index(look: Look) -> Iterator[Found]:
