@@ -81,8 +81,10 @@ class KerasH5:
         yield from losses(model)
         if len(model.metadata):
             keys = ", ".join(f"`{k}`" for k in list(model.metadata)[:4])
-            yield Loss("metadata", f"a file of weights holds no metadata: {len(model.metadata):,} entries ({keys})",
-                       "`--to keras` keeps the configuration of a Keras model")  # fmt: skip
+            hint = "`--to keras` keeps the configuration" if "keras:config.json" in model.metadata else None
+            yield Loss(
+                "metadata", f"a file of weights holds no metadata: {len(model.metadata):,} entries ({keys})", hint
+            )
 
     def layout(self, model: Model, options: Options) -> Layout:
         """One file, a dataset a tensor under its name."""
