@@ -117,13 +117,6 @@ def test_explain_a_file_of_a_folder(tmp_path):
     assert "git-LFS pointer" in str(error)
 
 
-def test_an_openvino_pair(tmp_path):
-    (tmp_path / "m.xml").write_bytes(b'<?xml version="1.0"?>\n<net name="x" version="11">')
-    (tmp_path / "m.bin").write_bytes(bytes(16) + b"data")
-    for name in ("m.xml", "m.bin"):
-        assert "OpenVINO" in FORMAT.sniff(FileProbe(str(tmp_path / name))).why
-
-
 def test_it_never_raises_while_sniffing(tmp_path):
     lfs = b"version https://git-lfs.github.com/spec/\xff"
     for raw in (b"{", b"{" * 4000, b'{"error": ' * 300, b"<html" * 100, lfs, b"<"):

@@ -79,4 +79,16 @@ def coreml(path: Path) -> Arrays:
     return found
 
 
-REFERENCES: dict[str, Callable[[Path], Arrays]] = {"onnx": onnx, "tflite": tflite, "coreml": coreml}
+def openvino(path: Path) -> Arrays:
+    from openvino import Core
+
+    nodes = Core().read_model(path).get_ordered_ops()
+    return {n.get_friendly_name(): n.data for n in nodes if n.get_type_name() == "Constant"}
+
+
+REFERENCES: dict[str, Callable[[Path], Arrays]] = {
+    "onnx": onnx,
+    "tflite": tflite,
+    "coreml": coreml,
+    "openvino": openvino,
+}

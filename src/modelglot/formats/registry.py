@@ -28,6 +28,7 @@ BUILTIN: dict[str, str] = {
     "ggml": "modelglot.formats.ggml",
     "tflite": "modelglot.formats.tflite",
     "coreml": "modelglot.formats.coreml",
+    "openvino": "modelglot.formats.openvino",
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",

@@ -63,13 +63,6 @@ def recognise(look: Look) -> Iterator[Found]:
             UnsupportedError,
         )
     yield from _without_index(look)
-    if look.head.startswith(b"<?xml") and b"<net " in look.head[:400]:
-        yield Found(68, "the structure of an OpenVINO model", _CONVERTED, UnsupportedError)
-    stem, dot, suffix = look.name.rpartition(".")
-    if dot and suffix == "bin" and f"{stem}.xml" in {n.lower() for n in look.names}:
-        yield Found(
-            45, "the weights of an OpenVINO model", "they need the .xml file beside to be understood", UnsupportedError
-        )
 
 
 def _without_index(look: Look) -> Iterator[Found]:
