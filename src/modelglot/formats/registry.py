@@ -29,6 +29,7 @@ BUILTIN: dict[str, str] = {
     "tflite": "modelglot.formats.tflite",
     "coreml": "modelglot.formats.coreml",
     "openvino": "modelglot.formats.openvino",
+    "caffe": "modelglot.formats.caffe",
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",

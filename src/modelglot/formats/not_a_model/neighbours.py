@@ -24,7 +24,6 @@ _MAGIC = (
 _TF = "load it with TensorFlow and save the arrays with `numpy.savez`"
 _CONVERTED = "use the model that it was converted from"
 _SUFFIX = (
-    (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
     (".pb", b"\x0a", "a TensorFlow graph (.pb)", _TF),
     (".pb", b"\x08", "a TensorFlow SavedModel (.pb)", _TF),
     (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
