@@ -50,7 +50,8 @@ def coreml(path: Path) -> Arrays:
     from coremltools.proto import Model_pb2
 
     folder = path.parent / "Data" / "com.apple.CoreML"
-    spec = Model_pb2.Model.FromString((folder / "model.mlmodel" if path.name == "Manifest.json" else path).read_bytes())
+    file = folder / "model.mlmodel" if path.name == "Manifest.json" else path
+    spec = Model_pb2.Model.FromString(file.read_bytes())
     found: Arrays = {}
 
     def fields(message: Any, prefix: str) -> None:
@@ -79,4 +80,44 @@ def coreml(path: Path) -> Arrays:
     return found
 
 
-REFERENCES: dict[str, Callable[[Path], Arrays]] = {"onnx": onnx, "tflite": tflite, "coreml": coreml}
+def openvino(path: Path) -> Arrays:
+    from openvino import Core
+
+    nodes = Core().read_model(path).get_ordered_ops()
+    return {n.get_friendly_name(): n.data for n in nodes if n.get_type_name() == "Constant"}
+
+
+def caffe(path: Path) -> Arrays:
+    """By protobuf's own parser, with the part of Caffe's schema that says where blobs are."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")
+    kinds = {"text": 9, "float": 2, "int": 3}
+    for name, fields in {
+        "Shape": ((1, "dim", "int"),), "Blob": ((7, "shape", "Shape"), (5, "data", "float")),
+        "Layer": ((1, "name", "text"), (7, "blobs", "Blob")), "Net": ((100, "layer", "Layer"),),
+    }.items():  # fmt: skip
+        message = file.message_type.add(name=name)
+        for number, label, kind in fields:
+            made = message.field.add(name=label, number=number, label=3, type=kinds.get(kind, 11))
+            if kind not in kinds:
+                made.type_name = f".caffe.{kind}"
+            elif kind != "text":
+                made.options.packed = True
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    net = message_factory.GetMessageClass(pool.FindMessageTypeByName("caffe.Net")).FromString(path.read_bytes())
+    return {
+        f"{layer.name[0]}.{index}": np.array(blob.data, "f4").reshape(blob.shape[0].dim)
+        for layer in net.layer
+        for index, blob in enumerate(layer.blobs)
+    }
+
+
+REFERENCES: dict[str, Callable[[Path], Arrays]] = {
+    "onnx": onnx,
+    "tflite": tflite,
+    "coreml": coreml,
+    "openvino": openvino,
+    "caffe": caffe,
+}

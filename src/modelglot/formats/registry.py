@@ -32,6 +32,8 @@ BUILTIN: dict[str, str] = {
     "ggml": "modelglot.formats.ggml",
     "tflite": "modelglot.formats.tflite",
     "coreml": "modelglot.formats.coreml",
+    "openvino": "modelglot.formats.openvino",
+    "caffe": "modelglot.formats.caffe",
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",

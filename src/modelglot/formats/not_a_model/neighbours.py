@@ -21,7 +21,6 @@ _MAGIC = (
 )  # fmt: skip
 _CONVERTED = "use the model that it was converted from"
 _SUFFIX = (
-    (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
     (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
     (".pdiparams", b"\0", "the weights of a Paddle model", "load it with Paddle; the names are in the .pdmodel file"),
     (".pdmodel", b"\x0a", "the program of a Paddle model", "load it with Paddle"),
@@ -46,13 +45,6 @@ def recognise(look: Look) -> Iterator[Found]:
     if _is_ctranslate2(look.head):
         hint = "convert the original model with modelglot, or read this one with CTranslate2"
         yield Found(70, "a CTranslate2 model, usually quantized", hint, UnsupportedError)
-    if look.head.startswith(b"<?xml") and b"<net " in look.head[:400]:
-        yield Found(68, "the structure of an OpenVINO model", _CONVERTED, UnsupportedError)
-    stem, dot, suffix = look.name.rpartition(".")
-    if dot and suffix == "bin" and f"{stem}.xml" in {n.lower() for n in look.names}:
-        yield Found(
-            45, "the weights of an OpenVINO model", "they need the .xml file beside to be understood", UnsupportedError
-        )
 
 
 def _is_ctranslate2(head: bytes) -> bool:
