@@ -57,10 +57,9 @@ ROWS = [
     ("vocab.txt", b"[PAD]\n", UnknownFormatError, ["vocabulary"]),
     ("m.data-00000-of-00001", b"\1" * 40, DamagedFileError, ["TensorFlow checkpoint without its index"]),
     ("m.meta", b"\x0a\x02\x22\0", DamagedFileError, ["TensorFlow checkpoint without its index", "m.index"]),
+    ("model.bin", b"\6\0\0\0\x10\0TransformerSpec\0\7\0\0\0", UnsupportedError, ["CTranslate2"]),
     ("a.eqx", b"\x93NUMPY\1\0", UnsupportedError, ["Equinox"]),
-    ("a.mlmodel", b"\x08\x02\x12", UnsupportedError, ["Core ML"]),
     ("a.engine", b"ftrt" + bytes(9) + b"x", UnsupportedError, ["TensorRT"]),
-    ("a.caffemodel", b"\x0a\x05net", UnsupportedError, ["Caffe"]),
     ("a.weights", bytes(4) + b"\2\0\0\0", UnsupportedError, ["Darknet"]),
 ]
 
@@ -106,13 +105,6 @@ def test_explain_a_file_of_a_folder(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(LFS)
     error = explain(LocalFiles(str(tmp_path)), "model.safetensors")
     assert "git-LFS pointer" in str(error)
-
-
-def test_an_openvino_pair(tmp_path):
-    (tmp_path / "m.xml").write_bytes(b'<?xml version="1.0"?>\n<net name="x" version="11">')
-    (tmp_path / "m.bin").write_bytes(bytes(16) + b"data")
-    for name in ("m.xml", "m.bin"):
-        assert "OpenVINO" in FORMAT.sniff(FileProbe(str(tmp_path / name))).why
 
 
 def test_it_never_raises_while_sniffing(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 import modelglot as mg
 from modelglot.api.reading import detect, read_model
 from modelglot.containers.protobuf_write import delimited, head, integer
-from modelglot.core.errors import UnsupportedError
+from modelglot.core.errors import ModelFileError, UnsupportedError
 from modelglot.core.tensor import Extent, Stored
 from modelglot.formats.onnx.place import MOST
 from modelglot.testing.conformance import FormatConformance
@@ -65,7 +65,7 @@ def test_content_decides(name: str, content: bytes, format: str, tmp_path: Path)
     path.write_bytes(content)
     try:
         found = detect(str(path))[0].info.name
-    except mg.ModelFileError:
+    except ModelFileError:
         found = "other"
     assert (found == "onnx") == (format == "onnx")
 

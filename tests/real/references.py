@@ -44,4 +44,80 @@ def tflite(path: Path) -> Arrays:
     return found
 
 
-REFERENCES: dict[str, Callable[[Path], Arrays]] = {"onnx": onnx, "tflite": tflite}
+def coreml(path: Path) -> Arrays:
+    """A network's weights by layer and field, or a program's floats and what its weight file has."""
+    from coremltools.libmilstoragepython import _BlobStorageReader
+    from coremltools.proto import Model_pb2
+
+    folder = path.parent / "Data" / "com.apple.CoreML"
+    file = folder / "model.mlmodel" if path.name == "Manifest.json" else path
+    spec = Model_pb2.Model.FromString(file.read_bytes())
+    found: Arrays = {}
+
+    def fields(message: Any, prefix: str) -> None:
+        for field, value in message.ListFields():
+            if field.message_type is None:
+                continue
+            for index, item in enumerate(value if field.is_repeated else [value]):
+                if field.message_type.name == "WeightParams":
+                    name = f"{prefix}.{field.name}" + f".{index}" * field.is_repeated
+                    found[name] = np.array(item.floatValue, "f4")
+                elif field.message_type.name == "LSTMWeightParams":
+                    fields(item, f"{prefix}.{('forward', 'backward')[index]}")
+
+    for layer in spec.neuralNetwork.layers:
+        fields(getattr(layer, layer.WhichOneof("layer")), layer.name)
+    for function in spec.mlProgram.functions.values():
+        for op in next(iter(function.block_specializations.values())).operations:
+            if op.type != "const":
+                continue
+            value, name = op.attributes["val"], op.outputs[0].name
+            if value.HasField("blobFileValue"):
+                reader = _BlobStorageReader(str(folder / value.blobFileValue.fileName.removeprefix("@model_path/")))
+                found[name] = np.array(reader.read_float_data(value.blobFileValue.offset), "f4")
+            elif value.type.tensorType.dataType == 11 and value.type.tensorType.dimensions:
+                found[name] = np.array(value.immediateValue.tensor.floats.values, "f4")
+    return found
+
+
+def openvino(path: Path) -> Arrays:
+    from openvino import Core
+
+    nodes = Core().read_model(path).get_ordered_ops()
+    return {n.get_friendly_name(): n.data for n in nodes if n.get_type_name() == "Constant"}
+
+
+def caffe(path: Path) -> Arrays:
+    """By protobuf's own parser, with the part of Caffe's schema that says where blobs are."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")
+    kinds = {"text": 9, "float": 2, "int": 3}
+    for name, fields in {
+        "Shape": ((1, "dim", "int"),), "Blob": ((7, "shape", "Shape"), (5, "data", "float")),
+        "Layer": ((1, "name", "text"), (7, "blobs", "Blob")), "Net": ((100, "layer", "Layer"),),
+    }.items():  # fmt: skip
+        message = file.message_type.add(name=name)
+        for number, label, kind in fields:
+            made = message.field.add(name=label, number=number, label=3, type=kinds.get(kind, 11))
+            if kind not in kinds:
+                made.type_name = f".caffe.{kind}"
+            elif kind != "text":
+                made.options.packed = True
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    net = message_factory.GetMessageClass(pool.FindMessageTypeByName("caffe.Net")).FromString(path.read_bytes())
+    return {
+        f"{layer.name[0]}.{index}": np.array(blob.data, "f4").reshape(blob.shape[0].dim)
+        for layer in net.layer
+        for index, blob in enumerate(layer.blobs)
+    }
+
+
+REFERENCES: dict[str, Callable[[Path], Arrays]] = {
+    "onnx": onnx,
+    "tflite": tflite,
+    "coreml": coreml,
+    "openvino": openvino,
+    "caffe": caffe,
+}

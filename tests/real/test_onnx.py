@@ -80,6 +80,17 @@ def test_mtcnn_has_the_values_of_its_pytorch_twin(name: str) -> None:
     assert values(find("mtcnn-onnx", f"{name}.onnx")) == torch
 
 
+def test_mtcnn_has_the_values_of_its_caffe_twin() -> None:
+    """Whose second network has one head more."""
+    for number, name in enumerate(("pnet", "rnet", "onet"), 1):
+        torch, caffe = (
+            values(find("facenet-mtcnn-pt", f"{name}.pt")),
+            values(find("mtcnn-caffemodel", f"{number}.caffemodel")),
+        )
+        assert not torch - caffe
+        assert (caffe - torch).total() == (2 if name == "rnet" else 0)
+
+
 def test_silero_has_the_values_of_its_torchscript_twin() -> None:
     script, graph = values(find("silero-vad-6", ".jit"), 9), values(find("silero-vad-6", "silero_vad.onnx"), 9)
     assert script
@@ -97,7 +108,9 @@ def test_layers_are_described() -> None:
     assert kinds["embedding"] >= 1
 
 
-def test_basic_pitch_has_the_kernels_of_its_tensorflow_lite_twin() -> None:
+def test_basic_pitch_has_the_kernels_of_its_twins() -> None:
     """Both converters fused batch norms into some kernels, in their own ways; the others are equal."""
     onnx, lite = values(find("basic-pitch-4fmt", ".onnx"), 200), values(find("basic-pitch-4fmt", ".tflite"), 200)
     assert (onnx & lite).total() >= 10
+    apple = values(find("basic-pitch-4fmt", "Manifest.json"), 200)
+    assert (onnx & apple).total() >= 4

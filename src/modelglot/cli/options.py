@@ -49,6 +49,15 @@ limit_option = click.option(
 )  # fmt: skip
 
 
+def layout_options(command: F) -> F:
+    """``--layout`` and ``--axes``."""
+    axes = click.option("--axes", multiple=True, metavar="GLOB=AXES",
+                        help="What the axes of kernels are, where the source does not say: 'conv*=hwio'.")  # fmt: skip
+    layout = click.option("--layout", type=click.Choice(["torch", "tf", "keras"]),
+                          help="Kernels with the axes and gates of another framework.")  # fmt: skip
+    return layout(axes(command))
+
+
 def parse_limits(texts: tuple[str, ...]) -> Limits:
     """``name=number`` pairs on top of the defaults."""
     limits = Limits()

@@ -139,6 +139,17 @@ def field_head(view: memoryview, at: int, base: int) -> tuple[int, int, int, int
     return number, wire, value, at
 
 
+def in_sight(head: bytes) -> Iterator[tuple[int, int, int, memoryview]]:
+    """(number, wire type, number or length, bytes) of the fields at the front of a message that is cut off: of the last
+    one as many bytes as there are. Ends with the error of what cannot be a field."""
+    view, at = memoryview(head), 0
+    while at < len(view):
+        number, wire, value, at = field_head(view, at, 0)
+        length = 0 if wire == VARINT else value
+        yield number, wire, value, view[at : at + length]
+        at += length
+
+
 def past_the_end(number: int, length: int, left: int, offset: int) -> DamagedFileError:
     """The error for a field whose bytes are not all there."""
     return DamagedFileError(f"field {number} needs {length:,} bytes, {left:,} are left", offset=offset)

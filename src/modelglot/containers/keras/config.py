@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from modelglot.containers.keras.weights import meaning, names, plain_name
 from modelglot.core.errors import LimitError, printable
 from modelglot.core.graph import Graph, Port, Signature, counted
+from modelglot.core.layer import LAYER, WEIGHT
 from modelglot.core.limits import Limits
 from modelglot.core.notes import Finding
 
@@ -84,11 +85,11 @@ def _by_number(model: Layer, parts: list[str], number: int) -> dict[str, Any]:
     known = names(layer.class_name, layer.config)
     if number >= len(known):
         return {}
-    return {"keras:variable": known[number], **_said(layer, known[number])}
+    return {WEIGHT: known[number], **_said(layer, known[number])}
 
 
 def _said(layer: Layer, name: str) -> dict[str, Any]:
-    extra = {"keras:layer": layer.name} if layer.name else {}
+    extra = {LAYER: layer.name} if layer.name else {}
     return {**extra, **meaning(layer.class_name, layer.config, name)}
 
 

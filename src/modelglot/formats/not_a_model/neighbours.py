@@ -21,8 +21,6 @@ _MAGIC = (
 )  # fmt: skip
 _CONVERTED = "use the model that it was converted from"
 _SUFFIX = (
-    (".mlmodel", b"\x08", "a Core ML model", _CONVERTED),
-    (".caffemodel", b"\x0a", "the weights of a Caffe model", "use the model in a newer format"),
     (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
     (".pdiparams", b"\0", "the weights of a Paddle model", "load it with Paddle; the names are in the .pdmodel file"),
     (".pdmodel", b"\x0a", "the program of a Paddle model", "load it with Paddle"),
@@ -31,18 +29,11 @@ _SUFFIX = (
     (".mnn", b"", "an MNN model", _CONVERTED),
     (".rten", b"RTEN", "an RTen model", _CONVERTED),
 )  # fmt: skip
-_FOLDERS = (
-    ("data/com.apple.coreml/model.mlmodel", "a Core ML package", _CONVERTED),
-)  # fmt: skip
 
 
 def recognise(look: Look) -> Iterator[Found]:
     """Every reading that fits, in no order."""
     if look.is_folder:
-        names = {n.lower() for n in look.names}
-        for name, what, hint in _FOLDERS:
-            if name in names:
-                yield Found(50, what, hint, UnsupportedError)
         return
     for offset, magic, what, hint in _MAGIC:
         if look.head[offset : offset + len(magic)] == magic:
@@ -51,13 +42,16 @@ def recognise(look: Look) -> Iterator[Found]:
         if look.name.endswith(suffix) and look.head.startswith(start):
             yield Found(68, what, hint, UnsupportedError)
     yield from _without_index(look)
-    if look.head.startswith(b"<?xml") and b"<net " in look.head[:400]:
-        yield Found(68, "the structure of an OpenVINO model", _CONVERTED, UnsupportedError)
-    stem, dot, suffix = look.name.rpartition(".")
-    if dot and suffix == "bin" and f"{stem}.xml" in {n.lower() for n in look.names}:
-        yield Found(
-            45, "the weights of an OpenVINO model", "they need the .xml file beside to be understood", UnsupportedError
-        )
+    if _is_ctranslate2(look.head):
+        hint = "convert the original model with modelglot, or read this one with CTranslate2"
+        yield Found(70, "a CTranslate2 model, usually quantized", hint, UnsupportedError)
+
+
+def _is_ctranslate2(head: bytes) -> bool:
+    """A version, then the name of a model's specification with its length and a NUL."""
+    length = int.from_bytes(head[4:6], "little")
+    name = head[6 : 6 + length]
+    return 0 < int.from_bytes(head[:4], "little") < 16 and 5 < length < 64 and name.endswith(b"Spec\0")
 
 
 def _without_index(look: Look) -> Iterator[Found]:

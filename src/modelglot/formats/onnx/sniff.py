@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
-from modelglot.containers.protobuf import BYTES, VARINT, field_head
+from modelglot.containers.protobuf import BYTES, VARINT, in_sight
 from modelglot.core.errors import ModelFileError
 from modelglot.core.format import Match, Probe
 
@@ -29,30 +26,14 @@ def sniff(probe: Probe) -> Match | None:
     return Match(40, "only the name says so") if named and probe.size and not probe.head.startswith(_OTHERS) else None
 
 
-class _Part(NamedTuple):
-    number: int
-    wire: int
-    number_value: int
-    data: memoryview  # as much as is in sight
-
-
-def _parts(head: memoryview) -> Iterator[_Part]:
-    at = 0
-    while at < len(head):
-        number, wire, value, at = field_head(head, at, 0)
-        length = 0 if wire == VARINT else value
-        yield _Part(number, wire, value, head[at : at + length])
-        at += length
-
-
 def _score(head: bytes) -> int:
     """92 where a graph is in sight, 70 where only fields before it are, 0 where one of another message is."""
     seen = set()
     try:
-        for part in _parts(memoryview(head)):
-            if not _fits(part):
+        for number, wire, value, data in in_sight(head):
+            if _WIRES.get(number) != wire or not _fits(number, value, data):
                 return 0
-            seen.add(part.number)
+            seen.add(number)
     except ModelFileError:
         pass  # the end of what is in sight, or of a damaged file
     if _GRAPH in seen and seen & {_IR, _OPSET}:
@@ -60,14 +41,11 @@ def _score(head: bytes) -> int:
     return 70 if {_IR, _PRODUCER} <= seen or {_IR, _OPSET} <= seen else 0
 
 
-def _fits(part: _Part) -> bool:
-    if _WIRES.get(part.number) != part.wire:
-        return False
-    if part.number == _IR:
-        return 1 <= part.number_value <= _NEWEST
-    if part.number == _PRODUCER:
-        return all(byte >= 32 for byte in part.data)
-    if part.number == _GRAPH and len(part.data) > 1:
-        first = part.data[0]
-        return first & 7 == BYTES and (first >> 3 in _GRAPH_FIELDS or first & 0x80 != 0)
+def _fits(number: int, value: int, data: memoryview) -> bool:
+    if number == _IR:
+        return 1 <= value <= _NEWEST
+    if number == _PRODUCER:
+        return all(byte >= 32 for byte in data)
+    if number == _GRAPH and len(data) > 1:
+        return data[0] & 7 == BYTES and (data[0] >> 3 in _GRAPH_FIELDS or data[0] & 0x80 != 0)
     return True

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelglot.containers.protobuf import BYTES, VARINT, Field, varints
-from modelglot.core.dtype import DTYPES, DType
+from modelglot.containers.protobuf import VARINT, Field, varints
+from modelglot.containers.protobuf_data import fixed, numbers
+from modelglot.core.dtype import DType
 from modelglot.core.encoding import nbytes, plain_encoding
 from modelglot.core.errors import (
     CannotOpenError,
@@ -19,7 +20,7 @@ from modelglot.core.errors import (
 )
 from modelglot.core.format import FileSet
 from modelglot.core.limits import Limits
-from modelglot.core.tensor import Data, Derived, Extent, Inline, Missing, Stored, Tensor
+from modelglot.core.tensor import Data, Extent, Inline, Missing, Stored, Tensor
 from modelglot.formats.onnx.types import DOUBLES, ELEMENTS, FLOATS, INTS32, INTS64, RAW, STRING, STRINGS, UINTS64
 from modelglot.formats.onnx.types import data_field as field_of
 
@@ -103,48 +104,15 @@ class Reader:
         number = proto.data[0].number
         if number not in (RAW, field_of(dtype)):
             raise InvalidFileError(f"`{dtype}` elements in field {number}", offset=proto.at)
-        if number in (RAW, FLOATS, DOUBLES):
-            return self._stored(proto, need)
+        if number == RAW:
+            return fixed(
+                proto.data[-1:], need, self.number, self.limits
+            )  # the last of a field that is there once counts
+        if number in (FLOATS, DOUBLES):
+            return fixed(proto.data, need, self.number, self.limits)
         if dtype.bits == 6:
             raise UnsupportedError(f"`{dtype}` elements one by one", offset=proto.at, hint="store them as raw data")
-        return self._numbers(proto, dtype, need)
-
-    def _stored(self, proto: Proto, need: int) -> Data:
-        """Elements that lie in the file as they are."""
-        parts = proto.data
-        if len(parts) == 1 and parts[0].wire == BYTES and parts[0].length == need:
-            return Stored((Extent(self.number, parts[0].at, need),))
-        parts = parts[-1:] if parts[0].number == RAW else parts  # the last of a field that is there once counts
-        length = sum(part.length for part in parts)
-        if length != need:
-            raise InvalidFileError(
-                f"has {length:,} bytes of data, and its type and shape need {need:,}", offset=parts[0].at
-            )
-        if all(part.wire == BYTES for part in parts):
-            return Stored(tuple(Extent(self.number, part.at, part.length) for part in parts))
-        self.limits.check("tree_values", len(parts), "elements one by one", offset=proto.at)
-        return Inline(b"".join(bytes(part.bytes) for part in parts))
-
-    def _numbers(self, proto: Proto, dtype: DType, need: int) -> Data:
-        """Elements as varints: packed ones are decoded when they are asked for."""
-        width = max(dtype.itemsize, 1)
-        if all(part.wire == VARINT for part in proto.data):
-            self.limits.check("tree_values", len(proto.data), "elements one by one", offset=proto.at)
-            self._count(proto, len(proto.data), len(proto.data), need // width)
-            mask = (1 << 8 * width) - 1
-            return Inline(b"".join((part.number_value & mask).to_bytes(width, "little") for part in proto.data))
-        length = sum(part.length for part in proto.data)
-        self._count(proto, -(-length // 10), length, need // width)
-        packed = Stored(tuple(Extent(self.number, part.at, part.length) for part in proto.data))
-        operand = Tensor("packed", DTYPES["u8"], (length,), packed)
-        params = {"inputs": ["data"], "dtypes": ["u8"], "shapes": [[length]], "shape": [need], "width": width}
-        return Derived("varints", (operand,), params)
-
-    def _count(self, proto: Proto, least: int, most: int, need: int) -> None:
-        if not least <= need <= most:
-            raise InvalidFileError(
-                f"has between {least:,} and {most:,} elements, and its shape needs {need:,}", offset=proto.data[0].at
-            )
+        return numbers(proto.data, need, max(dtype.itemsize, 1), self.number, self.limits)
 
     def _external(self, entries: dict[str, str], need: int) -> Data:
         location = entries.get("location", "").removeprefix("./")
