@@ -166,6 +166,9 @@ def test_paths_of_older_files() -> None:
     assert describe_path(model, "out/out/kernel:0")["layer:axes"] == "io"
     assert describe_path(model, "both/both/forward_gru_1/recurrent_kernel:0")["layer:gates"] == "zrn"
     assert describe_path(model, "inner/timed/kernel:0")["layer:kind"] == "dense"
+    assert describe_path(model, "inner/timed/kernel:0")["layer:name"] == "inner/timed"
+    directions = {describe_path(model, f"both/both/{d}_gru_1/kernel:0")["layer:name"] for d in ("forward", "backward")}
+    assert directions == {"both/forward_gru_1", "both/backward_gru_1"}
     assert describe_path(model, "nobody/kernel:0") == {}
     assert describe_path(model, "layers/dense_9/vars/0") == {}
     listed = parse({"class_name": "Sequential", "config": [DENSE]}, Limits())
