@@ -19,6 +19,19 @@ def torch_bin(gigabytes: int) -> Path:
     return path
 
 
+def tf_checkpoint(gigabytes: int) -> Path:
+    """The same tensors as a TensorFlow checkpoint, which tests/oracle holds byte for byte against TensorFlow's own."""
+    path = WORK / f"model-{gigabytes}g.index"
+    _made(path, "import sys, modelglot; modelglot.convert(sys.argv[2], sys.argv[1])", str(torch_bin(gigabytes)))
+    warm(bulk(path))
+    return path
+
+
+def bulk(path: Path) -> Path:
+    """The file that has the bytes of a model's tensors."""
+    return path.with_name(f"{path.stem}.data-00000-of-00001") if path.suffix == ".index" else path
+
+
 def onnx_inline(gigabytes: int) -> Path:
     """The same tensors as initializers inside one ONNX file, each with a node that uses it: messages by the onnx
     package, put together by hand, since it cannot write more than 2 GiB."""
@@ -35,7 +48,7 @@ def safetensors_of(source: Path) -> Path:
 
 
 # formats whose reading is measured beside PyTorch's: about 2 GB, and about 8
-LARGE: dict[str, Callable[[int], Path]] = {"onnx": onnx_inline}
+LARGE: dict[str, Callable[[int], Path]] = {"onnx": onnx_inline, "TF checkpoint": tf_checkpoint}
 
 
 def big_vocabulary() -> Path:

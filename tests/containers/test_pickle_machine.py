@@ -245,3 +245,12 @@ def test_an_array_that_lies_about_its_shape():
     with pytest.raises(InvalidFileError, match="needs 6 bytes") as caught:
         name_tensors(run(data), Window(data=data), Limits())
     assert caught.value.tensor == "w"
+
+
+def test_values_cannot_be_appended_to_a_dict() -> None:
+    """`pickle` fails there too: a dict has no `append`."""
+    from modelglot.containers.pickle.machine import Machine
+    from modelglot.containers.pickle.window import Window
+
+    with pytest.raises(InvalidFileError, match="values without keys"):
+        Machine(Window(data=b"\x80\x02}K\x01a."), Limits(), {}).run()

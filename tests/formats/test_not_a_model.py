@@ -21,14 +21,6 @@ TOKENIZER = b'{"version":"1.0","truncation":null,"padding":null,"added_tokens":[
 SENTENCEPIECE = b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02\n\x0c\n\x03<s>"
 
 
-def keras():
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as made:
-        made.writestr("metadata.json", "{}")
-        made.writestr("model.weights.h5", b"\x89HDF\r\n\x1a\n")
-    return out.getvalue()
-
-
 def plain_zip():
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as made:
@@ -63,8 +55,6 @@ ROWS = [
     ("tokenizer.model", SENTENCEPIECE, UnknownFormatError, ["a tokenizer (SentencePiece)"]),
     ("config.json", b'{"model_type":"llama"}', UnknownFormatError, ["configuration of a model", "give the folder"]),
     ("vocab.txt", b"[PAD]\n", UnknownFormatError, ["vocabulary"]),
-    ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(40) + b"x", UnsupportedError, ["HDF5", "Keras", "not read by this version"]),
-    ("a.keras", keras(), UnsupportedError, ["Keras 3"]),
     ("m.data-00000-of-00001", b"\1" * 40, DamagedFileError, ["TensorFlow checkpoint without its index"]),
     ("m.meta", b"\x0a\x02\x22\0", DamagedFileError, ["TensorFlow checkpoint without its index", "m.index"]),
     ("a.eqx", b"\x93NUMPY\1\0", UnsupportedError, ["Equinox"]),
@@ -89,7 +79,7 @@ def test_named_for_what_it_is(tmp_path, name, raw, kind, words):
 
 
 @pytest.mark.parametrize(("names", "words"), [
-    ([], "empty folder"), (["config.json"], "without weights"), (["saved_model.pb"], "SavedModel"),
+    ([], "empty folder"), (["config.json"], "without weights"),
 ])  # fmt: skip
 def test_folders(tmp_path, names, words):
     for name in names:

@@ -12,7 +12,7 @@ import modelglot as mg
 from modelglot.api.reading import read_model
 from modelglot.containers import sstable
 from modelglot.containers.snappy import decode
-from modelglot.containers.tensorflow.entry import slice_key
+from modelglot.containers.tensorflow.slices import slice_key
 from modelglot.core.errors import CannotOpenError, DamagedFileError, InvalidFileError, LossError, UnsupportedError
 from modelglot.core.limits import Limits
 from modelglot.core.tensor import Missing

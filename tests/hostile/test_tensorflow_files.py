@@ -15,7 +15,8 @@ from modelglot.containers import sstable
 from modelglot.containers.sstable import MAGIC, varint
 from modelglot.containers.tensorflow import strings
 from modelglot.containers.tensorflow.bundle import GRAPH
-from modelglot.containers.tensorflow.entry import entry_bytes, header_bytes, slice_key
+from modelglot.containers.tensorflow.entry import entry_bytes, header_bytes
+from modelglot.containers.tensorflow.slices import slice_key
 from modelglot.core.errors import DamagedFileError, InvalidFileError, LimitError, ModelFileError, UnsupportedError
 from modelglot.core.limits import Limits
 from modelglot.formats import registry

@@ -15,7 +15,7 @@ import modelglot as mg
 from modelglot.api.reading import read_model
 from modelglot.containers import sstable
 from modelglot.containers.tensorflow import strings
-from modelglot.containers.tensorflow.entry import slice_key
+from modelglot.containers.tensorflow.slices import slice_key
 from modelglot.core.errors import DamagedFileError
 from modelglot.core.limits import Limits
 from modelglot.sources.checksums import checksum
@@ -252,3 +252,71 @@ def test_strings_as_tf_stores_them() -> None:
     assert strings.decode(data, 3) == [b"ab", b"", b"x" * 200]
     assert crc
     assert slice_key("w", ((0, -1), (64, 8192))).endswith(bytes.fromhex("0102807fc040e02000"))
+
+
+def test_version_1(tmp_path: Path) -> None:
+    """One table with the tensors inside, as TensorFlow still writes it on request."""
+    wanted = {n: v for n, v in state().items() if "uint3" not in n and "uint64" not in n and "float8" not in n}
+    wanted = {n: v for n, v in wanted.items() if v.size and "bfloat" not in n}
+    wanted["zeros"] = np.zeros(5000, np.float32)
+    path = saved_by_saver(tmp_path, wanted, write_version=v1.train.SaverDef.V1)
+    model = read_model(str(path))
+    assert model.format == "tf-v1-checkpoint"
+    found = mg.load(path)
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        assert (found[name].dtype, found[name].tobytes()) == (array.dtype, array.tobytes()), name
+    reader = tf.train.load_checkpoint(str(path))
+    assert np.array_equal(reader.get_tensor("types/float32"), found["types/float32"])
+    assert mg.convert(path, tmp_path / "x.safetensors", allow_loss=["dtype"]).verified
+
+
+def test_constants_of_a_graph(tmp_path: Path) -> None:
+    """Every way in which TensorFlow writes the values of a constant."""
+    wanted = {n.replace("/", "_"): v for n, v in state().items()}
+    with tf.Graph().as_default() as graph:
+        for name, value in wanted.items():
+            tf.constant(value, name=name)
+            tf.constant(value.ravel()[:1], name=f"{name}_one") if value.size else None
+        tf.constant(1.5, shape=(70, 80), name="copies")
+        tf.constant(-3, shape=(5, 2), name="copies_of_a_number")
+        tf.constant([True, False, True], name="flags")
+        tf.constant(["a", "b"], name="text")
+    tf.io.write_graph(graph, str(tmp_path), "g.pb", as_text=False)
+    found = mg.load(tmp_path / "g.pb")
+    by_tf = {n.name: tf.make_ndarray(n.attr["value"].tensor) for n in graph.as_graph_def().node}
+    text = by_tf.pop("text")
+    assert text.tolist() == [b"a", b"b"]
+    assert found.keys() == by_tf.keys()
+    for name, array in by_tf.items():
+        assert (found[name].shape, found[name].tobytes()) == (array.shape, array.tobytes()), name
+
+
+def test_a_frozen_network_says_its_layers(tmp_path: Path) -> None:
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    kernels = {"conv": (3, 3, 2, 4), "depthwise": (3, 3, 4, 2), "dense": (8, 5), "turned": (6, 5)}
+    made = {n: tf.Variable(tf.random.normal(s), name=n) for n, s in kernels.items()}
+    norm, bias = [tf.Variable(tf.random.normal((4,))) for _ in range(4)], tf.Variable(tf.random.normal((5,)))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 6, 6, 2))])
+    def network(x: Any) -> Any:
+        x = tf.nn.conv2d(x, made["conv"], 1, "SAME")
+        x, _, _ = v1.nn.fused_batch_norm(x, *norm, is_training=False)
+        x = tf.nn.depthwise_conv2d(x, made["depthwise"], [1, 1, 1, 1], "SAME")
+        x = tf.nn.bias_add(tf.matmul(tf.reduce_mean(x, (1, 2)), made["dense"]), bias)
+        return tf.matmul(x, made["turned"], transpose_b=True)
+
+    frozen = convert_variables_to_constants_v2(network.get_concrete_function())
+    tf.io.write_graph(frozen.graph, str(tmp_path), "g.pb", as_text=False)
+    said = {}
+    for tensor in read_model(str(tmp_path / "g.pb")).tensors.values():
+        if "layer:kind" in tensor.extra:
+            key = f"{tensor.extra['layer:kind']} {tensor.extra['layer:role']} {tensor.extra.get('layer:axes', '')}"
+            said[key.strip()] = tensor.shape
+    assert said["conv kernel hwio"] == kernels["conv"]
+    assert said["depthwise-conv kernel hwim"] == kernels["depthwise"]
+    assert said["dense kernel io"] == kernels["dense"]
+    assert said["dense kernel oi"] == kernels["turned"]
+    assert said["dense bias"] == (5,)
+    assert said["batch-norm scale"] == said["batch-norm variance"] == (4,)

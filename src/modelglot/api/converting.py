@@ -18,7 +18,7 @@ from modelglot.core.format import Format
 from modelglot.core.layout import Options
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Loss
+from modelglot.core.notes import Loss, Note
 from modelglot.core.tree import Inert, Node
 from modelglot.engine.digest import tensor_digests
 from modelglot.engine.execute import Progress, Receipt, execute
@@ -30,6 +30,8 @@ from modelglot.formats import registry
 from modelglot.passes.cast import cast, parse_rounding, parse_rules
 from modelglot.passes.component import choose
 from modelglot.passes.into import fill
+from modelglot.passes.layout import kept_note, parse_axes
+from modelglot.passes.layout import layout as to_layout
 from modelglot.passes.quantize import quantize as quantize_pass
 from modelglot.passes.recipes.choose import Choices, recipe_name
 from modelglot.passes.select import rename, select
@@ -101,6 +103,8 @@ def make_plan(
     rename_rules: Iterable[tuple[str, str]] = (),
     component: str | None = None,
     plain: bool = False,
+    layout: str | None = None,
+    axes: Iterable[str] = (),
     quantize: str | None = None,
     lora_format: str | None = None,
     dialect: str | None = None,
@@ -129,7 +133,8 @@ def make_plan(
     if (into or dialect) and is_original(model):
         model = from_meta(model, os.fspath(source), limits)
     extra: list[Loss] = []
-    flat = "tree" not in place.format.info.can or place.options.max_shard_size is not None
+    can = place.format.info.can
+    flat = "tree" not in can or (place.options.max_shard_size is not None and "tree-shards" not in can)
     whole = isinstance(model.tree, Inert) or (isinstance(model.tree, Node) and model.tree.kind == "parts")
     if component or flat or whole:
         model, extra, said = choose(model, component)
@@ -138,6 +143,13 @@ def make_plan(
     model = select(model, include, exclude)
     if len(model.tensors) != count:
         route.append(f"kept {len(model.tensors):,} of {count:,} tensors")
+    told = parse_axes(axes)
+    if layout is not None:
+        model, undecided = to_layout(model, layout, told)
+        extra = [*extra, *undecided]
+        route.append(f"turn to {layout}'s axes")
+    elif (kept := kept_note(model.tensors, place.format.info.framework)) is not None:
+        model = replace(model, notes=(*model.notes, Note("layout-kept", kept)))
     rules = list(rename_rules)
     if rules:
         model = rename(model, rules)

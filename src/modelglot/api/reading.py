@@ -76,7 +76,7 @@ def _explained(format: Format, files: LocalFiles, limits: Limits) -> Model:
     except (InvalidFileError, DamagedFileError) as error:
         name = os.path.relpath(error.path, files.root or ".") if error.path else None
         if name is not None and name != files.primary and name in files.names():
-            found = explain(files, name)
+            found = explain(files, name, least=40)  # not for what only looks like a part of something
             if found is not None:
                 raise found from error
         raise

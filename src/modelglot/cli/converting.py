@@ -13,6 +13,7 @@ from modelglot.cli.options import (
     from_option,
     include_option,
     json_option,
+    layout_options,
     limit_option,
 )
 from modelglot.cli.running import run_options, run_plan
@@ -43,6 +44,7 @@ def _settings(_c: Any, _p: Any, texts: tuple[str, ...]) -> dict[str, str]:
 @click.option("--rename", "rename_rules", multiple=True, callback=_rules, metavar="REGEX=REPL",
               help="Rename tensors, rules in order.")  # fmt: skip
 @component_option
+@layout_options
 @click.option("--plain", is_flag=True, help="Tensors and metadata as they are: do not translate language models.")
 @click.option("--quantize", metavar="TYPE", help="Quantize on the way to GGUF: q4_k_m, q8_0 and so on.")
 @click.option("--lora-format", type=click.Choice(["kohya", "diffusers", "peft"]), help="Rename a LoRA on the way.")

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -15,7 +16,28 @@ from modelglot.core.limits import Limits
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line, with a `schema`.")
-from_option = click.option("--from", "format", metavar="FORMAT", help="Read as this format instead of detecting it.")
+
+
+def from_option(command: F) -> F:
+    """``--from``, and what says how bytes without a header are read; both come as ``format``."""
+
+    @wraps(command)
+    def wrapped(*args: Any, raw_dtype: str | None, raw_shape: str | None, raw_offset: int, **more: Any) -> Any:
+        if raw_dtype or raw_shape or raw_offset:
+            shape = (raw_shape or "-1").replace(",", "x").replace(" ", "")
+            more["format"] = f"raw:dtype={raw_dtype or 'u8'},shape={shape},offset={raw_offset}"
+        return command(*args, **more)
+
+    for option in (
+        click.option("--raw-offset", type=click.IntRange(min=0), default=0, metavar="N", help="Where they begin."),
+        click.option("--raw-shape", metavar="N,N", help="Their shape; one size may be -1."),
+        click.option("--raw-dtype", metavar="DTYPE", help="Read numbers without a header: f32, bf16, i8 ..."),
+        click.option("--from", "format", metavar="FORMAT", help="Read as this format instead of detecting it."),
+    ):
+        option(wrapped)
+    return wrapped  # type: ignore[return-value]
+
+
 include_option = click.option("--include", multiple=True, metavar="GLOB", help="Only tensors whose name fits.")
 exclude_option = click.option("--exclude", multiple=True, metavar="GLOB", help="No tensors whose name fits.")
 component_option = click.option(
@@ -25,6 +47,15 @@ limit_option = click.option(
     "--limit", "limits", multiple=True, metavar="NAME=N", callback=lambda _c, _p, v: parse_limits(v),
     help="Raise a limit on what a file may ask for, such as header=200000000.",
 )  # fmt: skip
+
+
+def layout_options(command: F) -> F:
+    """``--layout`` and ``--axes``."""
+    axes = click.option("--axes", multiple=True, metavar="GLOB=AXES",
+                        help="What the axes of kernels are, where the source does not say: 'conv*=hwio'.")  # fmt: skip
+    layout = click.option("--layout", type=click.Choice(["torch", "tf", "keras"]),
+                          help="Kernels with the axes and gates of another framework.")  # fmt: skip
+    return layout(axes(command))
 
 
 def parse_limits(texts: tuple[str, ...]) -> Limits:

@@ -6,7 +6,9 @@ import io
 import zlib
 from collections.abc import Iterator
 
+from modelglot.containers import snappy
 from modelglot.core.errors import DamagedFileError, LimitError, MissingExtraError, UnsupportedError
+from modelglot.core.limits import Limits
 
 Raw = Iterator[bytes]
 _WINDOW = {"deflate": -15, "zlib": 15, "gzip": 31}  # what zlib calls each wrapping of the same compression
@@ -21,6 +23,8 @@ def inflated(codec: str, raw: Raw, size: int) -> Iterator[bytes]:
         yield from _zlib(_WINDOW[codec], raw, size)
     elif codec == "zstd":
         yield from _zstd(raw, size)
+    elif codec == "snappy":
+        yield snappy.decode(b"".join(raw), Limits())  # a whole block: its writer bounds it
     else:
         raise UnsupportedError(f"no reader for the codec `{codec}`")
 

@@ -22,23 +22,41 @@ _FOOTER, _TRAILER = 48, 5
 _BLOCK, _RESTART = 262_144, 16  # what TensorFlow writes: bytes of a block, entries between whole keys
 
 
+class Block(NamedTuple):
+    """A block of entries, checked and unpacked. ``offset``, ``length`` and ``codec`` (raw or snappy) are of its stored
+    bytes."""
+
+    data: bytes
+    offset: int
+    length: int
+    codec: str
+
+
 def entries(source: Source, limits: Limits) -> Iterator[tuple[bytes, bytes]]:
-    """Every key with its value, in the order of the keys.
+    """Every key with its value, in the order of the keys; see `blocks` and `block_entries`."""
+    last: bytes | None = None
+    for block in blocks(source, limits):
+        with located(path=source.path):
+            for key, at, length in block_entries(block.data, block.offset):
+                if last is not None and key <= last:
+                    raise InvalidFileError(f"the keys of the table are not in order: {key[:80]!r}", offset=block.offset)
+                last = key
+                yield key, block.data[at : at + length]
+
+
+def blocks(source: Source, limits: Limits) -> Iterator[Block]:
+    """The blocks of entries in order.
 
     Raises DamagedFileError for a wrong checksum or a cut file, InvalidFileError for what breaks the specification.
     """
     with located(path=source.path):
         footer = _footer(source)
-        last: bytes | None = None
         meta, at = _handle(footer, 0)
         index, _ = _handle(footer, at)
-        for _, value in _parse(_block(source, index, limits), index[0]):
-            place, _ = _handle(value, 0)
-            for key, found in _parse(_block(source, place, limits), place[0]):
-                if last is not None and key <= last:
-                    raise InvalidFileError(f"the keys of the table are not in order: {key[:80]!r}", offset=place[0])
-                last = key
-                yield key, found
+        places = _block(source, index, limits)
+        for _, start, _ in block_entries(places.data, index[0]):
+            place, _ = _handle(places.data, start)
+            yield _block(source, place, limits)
         _block(source, meta, limits)  # filters and the like, which nobody needs: only checked
 
 
@@ -60,8 +78,8 @@ def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
     return (offset, length), at
 
 
-def _block(source: Source, place: tuple[int, int], limits: Limits) -> bytes:
-    """The contents of a block, checked and unpacked."""
+def _block(source: Source, place: tuple[int, int], limits: Limits) -> Block:
+    """A block, checked and unpacked."""
     offset, length = place
     limits.check("header", length, "a block of the table", offset=min(offset, source.size))
     if offset + length + _TRAILER > source.size - _FOOTER:
@@ -79,15 +97,15 @@ def _block(source: Source, place: tuple[int, int], limits: Limits) -> bytes:
             hint="the file is damaged; get it again",
         )
     if kind == 0:
-        return raw[:length]
+        return Block(raw[:length], offset, length, "raw")
     if kind == 1:
         with located(base=offset):
-            return snappy.decode(raw[:length], limits)
+            return Block(snappy.decode(raw[:length], limits), offset, length, "snappy")
     raise UnsupportedError(f"a block of the table is compressed in a way that is not read: {kind}", offset=offset)
 
 
-def _parse(block: bytes, base: int) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of one block, keys made whole."""
+def block_entries(block: bytes, base: int) -> Iterator[tuple[bytes, int, int]]:
+    """Keys of one block, made whole, and the offset and length of each value in it."""
     if len(block) < 4:
         raise DamagedFileError("a block of the table is too short", offset=base)
     restarts = int.from_bytes(block[-4:], "little")
@@ -108,7 +126,7 @@ def _parse(block: bytes, base: int) -> Iterator[tuple[bytes, bytes]]:
             raise DamagedFileError("an entry of the table does not fit its block", offset=base + start)
         key = key[:shared] + block[at : at + fresh]
         at += fresh
-        yield key, block[at : at + length]
+        yield key, at, length
         at += length
 
 

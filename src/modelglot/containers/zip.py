@@ -33,9 +33,10 @@ class Archive:
     shown to lie inside the file without overlapping. Raises DamagedFileError, InvalidFileError and LimitError.
     """
 
-    def __init__(self, source: Source, limits: Limits) -> None:
+    def __init__(self, source: Source, limits: Limits, base: int = 0) -> None:
         self.source = source
         self.limits = limits
+        self.base = base  # where ``source`` begins in its file, for extents
         self.notes: list[Note] = []
         with located(path=source.path):
             end = zip_directory.find_end(source.pread, source.size)
@@ -61,7 +62,7 @@ class Archive:
             raise UnsupportedError(
                 f"is stored in a way that is not read: {codec}", path=self.source.path, member=name, offset=header
             )
-        return Extent(file, self._starts[header], stored, codec)
+        return Extent(file, self.base + self._starts[header], stored, codec)
 
     def start(self, member: Member) -> int:
         """The offset of the first stored byte."""
@@ -72,7 +73,8 @@ class Archive:
         with located(path=self.source.path, member=member.name):
             extent = self.extent(member, 0)
             self.limits.check(limit, member.size, "the member's size", offset=member.header)
-            data = self.source.pread(extent.offset, extent.length) if member.codec == "raw" else self._inflate(member)
+            raw = member.codec == "raw"
+            data = self.source.pread(self.start(member), extent.length) if raw else self._inflate(member)
         if zlib.crc32(data) != member.crc:
             shown = printable(member.name, code=True)
             self._note("zip-checksum", f"member {shown} does not match its CRC-32", "warning")

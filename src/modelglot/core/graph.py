@@ -31,12 +31,14 @@ class Signature(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Graph:
     """``operators`` counts the nodes by operator, most frequent first, those of nested graphs and functions included;
-    ``functions`` names what the file defines itself; ``dialect`` says what the graph is written in (``ONNX``)."""
+    ``functions`` names what the file defines itself; ``dialect`` says what the graph is written in (``ONNX``).
+    ``in_metadata``: all of it stands in the model's metadata too, and goes where that goes."""
 
     dialect: str
     signatures: tuple[Signature, ...] = ()
     operators: Mapping[str, int] = field(default_factory=dict)
     functions: tuple[str, ...] = ()
+    in_metadata: bool = False
 
     @property
     def nodes(self) -> int:

@@ -21,6 +21,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 KIND, ROLE, AXES, GATES = "layer:kind", "layer:role", "layer:axes", "layer:gates"
+LAYER, WEIGHT = "layer:name", "layer:weight"  # what the source calls the layer, and the weight in it
+GROUPS = "layer:groups"  # of a convolution, where there are several; of a depthwise one these are its inputs
 
 
 def describe(kind: str, role: str, axes: str | None = None, gates: str | None = None) -> dict[str, Any]:

@@ -5,14 +5,14 @@ They are descriptions; the engine reads the bytes in that order. Whole rows keep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from math import prod
 
 from modelglot.core.encoding import Blocks, nbytes
 from modelglot.core.errors import InvalidFileError, UnsupportedError
-from modelglot.core.tensor import Derived, Stored, Tensor, contiguous_strides
+from modelglot.core.tensor import Data, Derived, Extent, Stored, Tensor, contiguous_strides
 
 
 def arrange(tensor: Tensor, shape: tuple[int, ...], view: Sequence[tuple[int, int]], first: int = 0) -> Tensor:
@@ -61,7 +61,22 @@ def part(tensor: Tensor, begin: int, end: int, axis: int = 0) -> Tensor:
 def joined(tensors: Sequence[Tensor], shape: tuple[int, ...]) -> Tensor:
     """One after another along axis 0."""
     _check_alike(tensors, len({(t.dtype, t.encoding, t.shape[1:]) for t in tensors}))
-    return replace(tensors[0], shape=shape, data=Derived("concat", tuple(tensors)))
+    return replace(tensors[0], shape=shape, data=_chained(tensors))
+
+
+def _chained(tensors: Sequence[Tensor]) -> Data:
+    """The bytes of all in order: extents one after another where they lie in files as they are."""
+    parts = [t.data for t in tensors if t.nbytes]
+    if parts and all(isinstance(p, Stored) and is_run(p) for p in parts):
+        extents = (e for p in parts if isinstance(p, Stored) for e in p.extents)
+        return Stored(tuple(extents))
+    return Derived("concat", tuple(tensors))
+
+
+def is_run(data: Stored) -> bool:
+    """True for little-endian bytes in order that lie in files as they are."""
+    plain = data.strides is None and data.byteorder == "little" and not data.skip
+    return plain and all(extent.codec == "raw" for extent in data.extents)
 
 
 def beside(tensors: Sequence[Tensor]) -> Tensor:
@@ -91,11 +106,20 @@ def run(tensor: Tensor, begin: int, count: int) -> Tensor:
     if not 0 <= begin <= begin + count <= tensor.numel:
         raise InvalidFileError(f"elements {begin:,} to {begin + count:,} of {tensor.numel:,}", tensor=tensor.name)
     data, item = tensor.data, tensor.dtype.itemsize
-    if isinstance(data, Stored) and data.strides is None and len(data.extents) == 1 and data.extents[0].codec == "raw":
-        extent = data.extents[0]
-        cut = extent._replace(offset=extent.offset + begin * item, length=count * item)
-        return replace(tensor, shape=(count,), data=data._replace(extents=(cut,), crc32c=None))
+    if isinstance(data, Stored) and is_run(data):
+        cut = tuple(_within(data.extents, begin * item, count * item))
+        return replace(tensor, shape=(count,), data=data._replace(extents=cut, crc32c=None))
     return arrange(tensor, (count,), [(count, 1)], begin)
+
+
+def _within(extents: Sequence[Extent], begin: int, count: int) -> Iterator[Extent]:
+    """The part of some extents that has ``count`` bytes from ``begin`` on."""
+    start = 0
+    for extent in extents:
+        low, high = max(begin, start), min(begin + count, start + extent.length)
+        if low < high or (not count and low == high and low == begin):
+            yield extent._replace(offset=extent.offset + low - start, length=high - low)
+        start += extent.length
 
 
 def _check_alike(tensors: Sequence[Tensor], kinds: int) -> None:

@@ -111,7 +111,7 @@ def _plan(
             hint="; ".join(dict.fromkeys(filter(None, (x.hint for x in refused[:3]))))
             or f"`--allow-loss {','.join(sorted({x.kind for x in refused}))}` goes on without",
         )
-    layout = target.layout(_without_opaque(model, target), options)
+    layout = target.layout(_holdable(model, target), options)
     folder = options.folder or options.name is None or len(layout.files) > 1
     steps, copies = list(_steps(model, layout)), list[Step]()
     whole = [side for side in model.sides if _is_file(side, model)]
@@ -153,11 +153,7 @@ def _unholdable(model: Model, target: Format) -> Iterator[Loss]:
     """Tensors whose dtype or blocks the target has no name for, one loss a type."""
     by_type: dict[str, list[str]] = {}
     for tensor in model.tensors.values():
-        if (
-            isinstance(tensor.encoding, Opaque) and "opaque" in target.info.dtypes
-        ):  # the writer says which it has a place for
-            continue
-        if tensor.type_name not in target.info.dtypes and not isinstance(tensor.data, Missing):
+        if not _has_place(tensor, target) and not isinstance(tensor.data, Missing):
             by_type.setdefault(tensor.type_name, []).append(tensor.name)
     for kind, names in by_type.items():
         yield Loss(
@@ -167,20 +163,25 @@ def _unholdable(model: Model, target: Format) -> Iterator[Loss]:
         )
 
 
+def _holdable(model: Model, target: Format) -> Model:
+    """Without the tensors that the target has no place for: that loss was accepted."""
+    kept = {n: t for n, t in model.tensors.items() if _has_place(t, target) or isinstance(t.data, Missing)}
+    return model if len(kept) == len(model.tensors) else replace(model, tensors=kept)
+
+
+def _has_place(tensor: Tensor, target: Format) -> bool:
+    """Where a target takes bytes that nobody interprets, its writer knows which."""
+    if isinstance(tensor.encoding, Opaque) and "opaque" in target.info.dtypes:
+        return True
+    return tensor.type_name in target.info.dtypes
+
+
 def _graph_left(model: Model, target: Format, options: Options) -> Iterator[Loss]:
     """The computation that a file holds beside its weights; a target that could keep it does not lose it in passing."""
-    if model.graph is not None and options.frame is None:
+    if model.graph is not None and not model.graph.in_metadata and options.frame is None:
         own = target.info.name == model.format
         what = f"the graph ({model.graph.dialect}, {model.graph.nodes:,} nodes): only the weights are written"
         yield Loss("graph", what, "keep all tensors and their names" if own else None, stops=own)
-
-
-def _without_opaque(model: Model, target: Format) -> Model:
-    """Without bytes that nobody interprets, where the target has no place for any: that loss was accepted."""
-    if "opaque" in target.info.dtypes or not any(isinstance(t.encoding, Opaque) for t in model.tensors.values()):
-        return model
-    kept = {n: t for n, t in model.tensors.items() if not isinstance(t.encoding, Opaque)}
-    return replace(model, tensors=kept)
 
 
 def _is_file(side: SideFile, model: Model) -> bool:

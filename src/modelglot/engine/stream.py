@@ -10,6 +10,7 @@ from modelglot.core.errors import DamagedFileError, UnsupportedError, located
 from modelglot.core.format import Source
 from modelglot.core.tensor import Derived, Extent, Inline, Missing, Stored, Tensor, span
 from modelglot.core.unusual import Unusual
+from modelglot.core.views import is_run
 from modelglot.engine.assemble import Box, assembled
 from modelglot.engine.gather import Fetch, ascending, bands
 from modelglot.sources.checksums import crc32c
@@ -150,8 +151,7 @@ def _arranged(data: Derived, source: Open, size: int, seen: Seen | None) -> Iter
 
 def _is_run(data: Stored) -> bool:
     """True for contiguous little-endian bytes that lie in one piece of a file as they are."""
-    plain = data.strides is None and data.byteorder == "little"
-    return plain and len(data.extents) == 1 and data.extents[0].codec == "raw"
+    return is_run(data) and len(data.extents) == 1
 
 
 def _stored(file: Source, start: int) -> Fetch:

@@ -22,6 +22,10 @@ BUILTIN: dict[str, str] = {
     "torch-zip": "modelglot.formats.torch_zip",
     "torch-legacy": "modelglot.formats.torch_legacy",
     "torchscript": "modelglot.formats.torchscript",
+    "dcp": "modelglot.formats.dcp",
+    "deepspeed": "modelglot.formats.deepspeed",
+    "torch-ranks": "modelglot.formats.torch_ranks",
+    "megatron": "modelglot.formats.megatron",
     "pickle": "modelglot.formats.pickle",
     "gguf": "modelglot.formats.gguf",
     "onnx": "modelglot.formats.onnx",
@@ -33,15 +37,27 @@ BUILTIN: dict[str, str] = {
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",
+    "tf-v1-checkpoint": "modelglot.formats.tf_v1_checkpoint",
+    "tf-saved-model": "modelglot.formats.tf_saved_model",
+    "tf-graph": "modelglot.formats.tf_graph",
+    "keras": "modelglot.formats.keras_v3",
+    "keras-h5": "modelglot.formats.keras_h5",
     "flax": "modelglot.formats.flax",
     "orbax": "modelglot.formats.orbax",
+    "raw": "modelglot.formats.raw",
     "not-a-model": "modelglot.formats.not_a_model",
 }
 
 
 @cache
 def get(name: str) -> Format:
-    """The format of that name. Raises UnknownFormatError naming the known ones."""
+    """The format of that name. Raises UnknownFormatError naming the known ones.
+
+    ``raw:dtype=f32,shape=2x3`` is a format with settings, for readers that the file itself tells nothing.
+    """
+    name, _, settings = name.partition(":")
+    if settings:
+        return _configured(get(name), settings)
     if name in BUILTIN:
         return _load(BUILTIN[name])
     for plugin_name, target in _plugins():
@@ -50,6 +66,14 @@ def get(name: str) -> Format:
     raise UnknownFormatError(
         f"there is no format {printable(name, code=True)}", hint="known formats: " + ", ".join(names())
     )
+
+
+def _configured(format: Format, settings: str) -> Format:
+    configured = getattr(format, "configured", None)
+    if configured is None:
+        raise UnknownFormatError(f"the format `{format.info.name}` takes no settings")
+    made: Format = configured(dict(pair.partition("=")[::2] for pair in settings.split(",")))
+    return made
 
 
 def names() -> list[str]:
@@ -77,7 +101,7 @@ def detect(probe: Probe) -> tuple[Format, Match]:
             detail=None
             if probe.is_folder
             else f"it starts with {_shown(probe.head[:16])} and has {probe.size:,} bytes",
-            hint="`modelglot formats` lists what can be read; `--from FORMAT` names one",
+            hint="`modelglot formats` lists what can be read; `--from` names one, `--raw-dtype` reads bare numbers",
         )
     best = [m for m in found if m[1].score == found[0][1].score]
     if len(best) > 1:

@@ -103,9 +103,14 @@ class Emitter:
             stack.append(("code", b"("))
 
     def _inert(self, value: Inert, stack: list[Any]) -> None:
-        """Only references and calls that the caller let through: torch.float32, torch.Size((1, 2))."""
+        """Only what the caller let through: references such as torch.float32, calls such as torch.Size((1, 2)), objects
+        of plain classes with their state."""
         module, _, name = value.global_.rpartition(".")
         self.global_(f"{module}\n{name}")
+        if value.role == "object":
+            self.out += b")\x81"
+            stack.append(("code", b"b"))
+            stack.append(("value", value.state))
         if value.role == "called":
             self.out += b"("
             stack.append(("code", b"tR"))

@@ -122,6 +122,8 @@ class Operations:
         if not isinstance(value, (Node, Inert)):
             raise InvalidFileError("items are added to a value that is not a container")
         if not pairs:
+            if isinstance(value, Node) and value.is_mapping:
+                raise InvalidFileError(f"values without keys are added to a {value.kind}")
             value.items.extend(added)
             return
         if len(added) % 2:

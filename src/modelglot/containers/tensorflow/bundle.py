@@ -5,14 +5,17 @@ Source: tensorflow/core/util/tensor_bundle, its description of the format.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any
 
 from modelglot.containers import sstable
 from modelglot.containers.tensorflow import strings
 from modelglot.containers.tensorflow.dtypes import STRING, Kind, is_quantized, kind
-from modelglot.containers.tensorflow.entry import Entry, Header, Slice, entry, header, slice_key
+from modelglot.containers.tensorflow.entry import Entry, Header, entry, header
 from modelglot.containers.tensorflow.prefix import INDEX, data_name
+from modelglot.containers.tensorflow.slices import extent_of, merged, shown, slice_key
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import PLAIN, Encoding, Opaque
 from modelglot.core.errors import DamagedFileError, InvalidFileError, ModelFileError, located, printable
@@ -20,7 +23,6 @@ from modelglot.core.format import FileSet
 from modelglot.core.limits import KIB, Limits
 from modelglot.core.notes import Note
 from modelglot.core.tensor import EMPTY, Extent, Missing, Stored, Tensor
-from modelglot.core.views import assembled
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 TEXT = "tf:string:"  # metadata keys of string tensors
@@ -106,8 +108,9 @@ class _Reader:
 
     def _tensor(self, name: str, found: Entry, shape: tuple[int, ...], word: Kind) -> Tensor:
         dtype, encoding = word.dtype, PLAIN
-        extra = {"tf:dtype": found.dtype} if dtype is None or is_quantized(found.dtype) else EMPTY
+        extra: Mapping[str, Any] = {"tf:dtype": found.dtype} if is_quantized(found.dtype) else EMPTY
         if dtype is None:
+            extra = {"tf:dtype": found.dtype, "tf:crc32c": found.crc}
             dtype, plain = DTYPES["opaque"], Opaque(word.word, found.size)
             return Tensor(name, dtype, shape, self._stored(found, whole=False), plain, extra)
         need = prod(shape) * dtype.itemsize
@@ -170,28 +173,16 @@ class _Reader:
         """A variable that was saved in slices: its parts at their places."""
         if word.dtype is None:
             raise InvalidFileError(f"a tensor of {word.word} is stored in slices")
-        parts, covered = [], 0
+        whole = Tensor(name, word.dtype, found.shape, Missing("nothing is stored"))
+        parts = []
         for part in found.slices:
-            if len(part) != len(found.shape):
-                raise InvalidFileError(f"a slice has {len(part)} axes, the tensor {len(found.shape)}")
-            at = self._parts.get(slice_key(name, part))
+            shape, at = extent_of(part, found.shape), self._parts.get(slice_key(name, part))
             if at is None:
-                raise InvalidFileError(f"the slice {_shown(part)} is not in the index")
-            shape = tuple(s if length < 0 else length for (_, length), s in zip(part, found.shape, strict=True))
-            origin = tuple(start for start, _ in part)
-            if any(o + n > s for o, n, s in zip(origin, shape, found.shape, strict=True)):
-                raise InvalidFileError(f"the slice {_shown(part)} lies outside of {list(found.shape)}")
+                raise InvalidFileError(f"the slice {shown(part)} is not in the index")
             if at.dtype != found.dtype or (at.shape and at.shape != shape):
-                raise InvalidFileError(f"the slice {_shown(part)} has another type or shape than the index says")
-            parts.append((origin, self._tensor(name, at, shape, word)))
-            covered += prod(shape)
-        if covered != prod(found.shape):
-            raise InvalidFileError(f"slices cover {covered:,} of {prod(found.shape):,} elements")
-        gone = next((t.data for _, t in parts if isinstance(t.data, Missing)), None)
-        whole = Tensor(name, word.dtype, found.shape, gone or Missing("nothing is stored"), PLAIN, EMPTY)
-        if gone is not None:
-            return whole
-        return assembled(whole, sorted(parts, key=lambda p: p[0]))
+                raise InvalidFileError(f"the slice {shown(part)} has another type or shape than the index says")
+            parts.append((part, self._tensor(name, at, shape, word)))
+        return merged(whole, parts)
 
     def _missing_noted(self) -> None:
         gone: dict[str, int] = {}
@@ -200,7 +191,3 @@ class _Reader:
                 gone[tensor.data.why] = gone.get(tensor.data.why, 0) + 1
         for why, count in gone.items():
             self.bundle.notes.append(Note("missing-shard", f"{printable(why)}: {count:,} tensors", "warning"))
-
-
-def _shown(part: Slice) -> str:
-    return "[" + ", ".join(":" if length < 0 else f"{start}:{start + length}" for start, length in part) + "]"

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from modelglot.containers.protobuf import FIXED32, fields
 from modelglot.containers.protobuf_write import varint
+from modelglot.containers.tensorflow.slices import Slice, slice_of
 from modelglot.core.errors import InvalidFileError, UnsupportedError
 from modelglot.sources.checksums import unmasked
 
-Slice = tuple[tuple[int, int], ...]  # (start, length) an axis; length -1 is all of it
 _HEADER = b"\x1a\x02\x08\x01"  # version { producer: 1 }
 _MOST = 1 << 63
 
@@ -88,18 +88,6 @@ def shape_of(data: memoryview | bytes) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def slice_of(data: memoryview | bytes) -> Slice:
-    """``TensorSliceProto``."""
-    found = []
-    for field in fields(data):
-        if field.number == 1:
-            parts = {f.number: f.number_value for f in fields(field.bytes)}
-            found.append((parts.get(1, 0), parts.get(2, -1)))
-            if max(found[-1]) >= _MOST:
-                raise InvalidFileError("a slice of a tensor has a negative place or size")
-    return tuple(found)
-
-
 def header_bytes(shards: int) -> bytes:
     return b"\x08" + varint(shards) + _HEADER
 
@@ -114,31 +102,3 @@ def entry_bytes(dtype: int, shape: tuple[int, ...], shard: int, offset: int, siz
     for tag, value in ((b"\x18", shard), (b"\x20", offset), (b"\x28", size)):
         made += tag + varint(value) if value else b""
     return made + b"\x35" + crc.to_bytes(4, "little")
-
-
-def slice_key(name: str, part: Slice) -> bytes:
-    """The key under which a part of a sliced tensor is stored: TensorFlow's ordered code of 0, name, rank, part."""
-    raw = name.encode("utf-8", "surrogateescape")
-    made = b"\0" + _ordered(raw) + _number(len(part))
-    for start, length in part:
-        made += _signed(start) + _signed(length)
-    return made
-
-
-def _ordered(raw: bytes) -> bytes:
-    """Text so that it sorts and ends: 0 and 255 escaped, a mark at the end."""
-    return b"".join({0: b"\0\xff", 255: b"\xff\0"}.get(b, bytes((b,))) for b in raw) + b"\0\1"
-
-
-def _number(value: int) -> bytes:
-    raw = value.to_bytes(8, "big").lstrip(b"\0")
-    return bytes((len(raw),)) + raw
-
-
-def _signed(value: int) -> bytes:
-    """As many leading ones as bytes, then the number in two's complement."""
-    size = value if value >= 0 else ~value
-    length = size.bit_length() // 7 + 1
-    mark = ((1 << length) - 1) << (length * 8 - length)  # ones in the first bits, as the length says
-    raw = int.from_bytes((value & (1 << length * 8) - 1).to_bytes(length, "big"), "big")
-    return (raw ^ mark).to_bytes(length, "big")

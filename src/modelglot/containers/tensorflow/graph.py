@@ -57,10 +57,11 @@ class GraphNode(NamedTuple):
 
 @dataclass
 class GraphDef:
-    """``nodes`` of the graph itself, ``functions`` by name with their nodes."""
+    """``nodes`` of the graph itself, ``functions`` by name with their nodes, ``arguments`` of each in order."""
 
     nodes: list[GraphNode] = field(default_factory=list)
     functions: dict[str, list[GraphNode]] = field(default_factory=dict)
+    arguments: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read_graph(message: Iterable[Field], limits: Limits) -> GraphDef:
@@ -73,8 +74,8 @@ def read_graph(message: Iterable[Field], limits: Limits) -> GraphDef:
         elif part.number == 2:
             for function in part.fields():
                 if function.number == 1:
-                    name, nodes = _function(function)
-                    graph.functions[name] = nodes
+                    name, arguments, nodes = _function(function)
+                    graph.functions[name], graph.arguments[name] = nodes, arguments
                     count += len(nodes)
                     limits.check("tree_values", count, "nodes of the graph")
         limits.check("tree_values", count, "nodes of the graph")
@@ -102,14 +103,18 @@ def _node(message: Field) -> GraphNode:
     return GraphNode(name, op, tuple(inputs), attributes)
 
 
-def _function(message: Field) -> tuple[str, list[GraphNode]]:
-    name, nodes = "", []
+def _function(message: Field) -> tuple[str, list[str], list[GraphNode]]:
+    name, arguments, nodes = "", list[str](), []
     for part in message.fields():
         if part.number == 1:
-            name = next((f.text for f in part.fields() if f.number == 1), "")
+            for f in part.fields():
+                if f.number == 1:
+                    name = f.text
+                elif f.number == 2:
+                    arguments.append(next((a.text for a in f.fields() if a.number == 1), ""))
         elif part.number == 3:
             nodes.append(_node(part))
-    return name, nodes
+    return name, arguments, nodes
 
 
 def map_entry(message: Field) -> tuple[str, Field | None]:
@@ -214,7 +219,7 @@ def read_meta_graph(message: Iterable[Field], limits: Limits) -> MetaGraph:
             made.collections.append(map_entry(part)[0])
         elif part.number == 5:
             name, value = map_entry(part)
-            if value is not None:
+            if value is not None and not name.startswith("__saved_model"):  # TensorFlow's own, for starting up
                 made.signatures.append(signature(name, value))
         elif part.number == 6:
             made.assets += [f.text for f in part.fields() if f.number == 2]

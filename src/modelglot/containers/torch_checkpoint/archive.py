@@ -14,23 +14,27 @@ from modelglot.containers.torch_checkpoint.reading import Parts, machine, named_
 from modelglot.containers.zip import Archive, Member
 from modelglot.core.collector import paused
 from modelglot.core.errors import InvalidFileError, located, printable
-from modelglot.core.format import FileSet
+from modelglot.core.format import FileSet, Source
 from modelglot.core.limits import MIB, Limits
 from modelglot.core.model import SideFile
 from modelglot.core.notes import Note
+from modelglot.sources.part import Part
 
 _OWN = ("version", "byteorder", ".format_version", ".storage_alignment", ".data/serialization_id")
 _WHOLE = 16 * MIB  # a stored pickle up to this size is read at once and checked against its CRC-32
 
 
 class TorchArchive:
-    """One archive. ``file`` is its number in the model; ``root`` the folder all of it lies in, with a final slash."""
+    """One archive. ``file`` is its number in the model; ``root`` the folder all of it lies in, with a final slash.
 
-    def __init__(self, files: FileSet, name: str, limits: Limits) -> None:
-        source = files.open(name)
+    ``part`` is (offset, length) of an archive that lies inside of a file.
+    """
+
+    def __init__(self, files: FileSet, name: str, limits: Limits, part: tuple[int, int] | None = None) -> None:
+        source: Source = files.open(name)
         self.file = files.index(name)
         self.limits = limits
-        self.zip = Archive(source, limits)
+        self.zip = Archive(Part(source, *part), limits, part[0]) if part else Archive(source, limits)
         self.root = self._root()
         self.used: set[str] = set()
         self.byteorder = self._byteorder()
@@ -87,7 +91,7 @@ class TorchArchive:
         """The stream of a pickle member: in memory where it is compressed or small, else in place."""
         extent = self.zip.extent(member, self.file)
         if member.codec == "raw" and member.size > _WHOLE:
-            return Window(self.zip.source, extent.offset, extent.length), Place(extent)
+            return Window(self.zip.source, self.zip.start(member), extent.length), Place(extent)
         return Window(data=self.zip.read(member)), Place(extent)
 
     def pickle(self, member_name: str, folder: str, prefix: str = "") -> tuple[Named, Machine]:

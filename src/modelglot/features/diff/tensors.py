@@ -20,8 +20,20 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Tensors matched by value; ``how`` is ``equal`` or what has to be done to the right one."""
+
+    left: str
+    right: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class Diff:
-    """``equal`` counts tensors that agree bit for bit; the other fields hold those that do not."""
+    """``equal`` counts tensors that agree bit for bit; the other fields hold those that do not.
+
+    ``pairs`` lists what was matched by value, and then ``equal`` counts them.
+    """
 
     left: str
     right: str
@@ -30,6 +42,7 @@ class Diff:
     only_left: tuple[str, ...]
     only_right: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -41,6 +54,7 @@ class Diff:
             "equal": self.equal,
             "changed": [{"name": c.name, "why": c.why, "left": c.left, "right": c.right} for c in self.changed],
             "only_left": list(self.only_left), "only_right": list(self.only_right), "notes": list(self.notes),
+            "pairs": [{"left": p.left, "right": p.right, "how": p.how} for p in self.pairs],
         }  # fmt: skip
 
 

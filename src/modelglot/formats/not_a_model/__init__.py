@@ -48,8 +48,8 @@ class NotAModel:
         return ()
 
 
-def explain(files: FileSet, name: str | None = None) -> ModelFileError | None:
-    """The error for what a file or folder really is; None where it is nothing of what is known here.
+def explain(files: FileSet, name: str | None = None, *, least: int = 0) -> ModelFileError | None:
+    """The error for what a file or folder really is; None where that is less sure than ``least``.
 
     Worth asking after any reader failed, too: a file that only has the name of its format ends here.
     """
@@ -62,7 +62,7 @@ def explain(files: FileSet, name: str | None = None) -> ModelFileError | None:
     head = source.pread(0, min(_HEAD, source.size))
     tail = source.pread(max(0, source.size - _TAIL), min(_TAIL, source.size))
     found = _best(Look(name.rpartition("/")[2].lower(), head, tail, source.size, names))
-    return found.raised(source.path) if found else None
+    return found.raised(source.path) if found and found.score >= least else None
 
 
 def _best(look: Look) -> Found | None:

@@ -12,8 +12,6 @@ from modelglot.formats.not_a_model.found import Found, Look
 
 _MAGIC = (
     # offset, bytes, what, what to do
-    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras writes (.h5)",
-     "load it with Keras and save the arrays with `numpy.savez`"),
     (4, b"ET12", "an ExecuTorch program", "use the model that it was exported from"),
     (0, b"ftrt", "a TensorRT engine, built for one kind of GPU", "use the ONNX model that it was built from"),
     (0, b"algg", "a legacy GGML adapter (magic `ggla`)", "use the GGUF file of the same adapter"),
@@ -21,11 +19,8 @@ _MAGIC = (
     (0, b"MZqFpD", "a llamafile: a program with a GGUF file inside", "use the GGUF file of the same model"),
     (0, b"7767517\n", "the structure of an ncnn model (.param)", "use the model that it was converted from"),
 )  # fmt: skip
-_TF = "load it with TensorFlow and save the arrays with `numpy.savez`"
 _CONVERTED = "use the model that it was converted from"
 _SUFFIX = (
-    (".pb", b"\x0a", "a TensorFlow graph (.pb)", _TF),
-    (".pb", b"\x08", "a TensorFlow SavedModel (.pb)", _TF),
     (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
     (".pdiparams", b"\0", "the weights of a Paddle model", "load it with Paddle; the names are in the .pdmodel file"),
     (".pdmodel", b"\x0a", "the program of a Paddle model", "load it with Paddle"),
@@ -34,19 +29,11 @@ _SUFFIX = (
     (".mnn", b"", "an MNN model", _CONVERTED),
     (".rten", b"RTEN", "an RTen model", _CONVERTED),
 )  # fmt: skip
-_FOLDERS = (
-    ("saved_model.pb", "a TensorFlow SavedModel", _TF),
-    ("tf_model.h5", "a folder with TensorFlow weights", "download model.safetensors of the same model"),
-)  # fmt: skip
 
 
 def recognise(look: Look) -> Iterator[Found]:
     """Every reading that fits, in no order."""
     if look.is_folder:
-        names = {n.lower() for n in look.names}
-        for name, what, hint in _FOLDERS:
-            if name in names:
-                yield Found(50, what, hint, UnsupportedError)
         return
     for offset, magic, what, hint in _MAGIC:
         if look.head[offset : offset + len(magic)] == magic:
@@ -54,13 +41,6 @@ def recognise(look: Look) -> Iterator[Found]:
     for suffix, start, what, hint in _SUFFIX:
         if look.name.endswith(suffix) and look.head.startswith(start):
             yield Found(68, what, hint, UnsupportedError)
-    if look.head.startswith(b"PK\x03\x04") and b"model.weights.h5" in look.tail:
-        yield Found(
-            70,
-            "a Keras 3 model (.keras)",
-            "load it with Keras and save the arrays with `numpy.savez`",
-            UnsupportedError,
-        )
     yield from _without_index(look)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from modelglot.core.layer import Use, agreed, describe
+from modelglot.core.layer import GROUPS, Use, agreed, describe
 from modelglot.core.tensor import Tensor
 from modelglot.formats.onnx.walk import Node, Ref
 
@@ -76,7 +76,7 @@ def _entries(use: Use, ref: Ref, node: Node) -> dict[str, Any]:
     if axes is not None and ref.perm is not None:
         axes = "".join(axes[ref.perm.index(axis)] for axis in range(len(axes)))
     group = node.attributes.get("group", 1)
-    more = {"onnx:group": group} if use.role == "kernel" and use.kind == "conv" and group != 1 else {}
+    more = {GROUPS: group} if use.role == "kernel" and "conv" in use.kind and group != 1 else {}
     return {**describe(use.kind, use.role, axes, use.gates), **more}
 
 

@@ -22,7 +22,7 @@ class TfCheckpoint:
         suffixes=(".index", ".ckpt"),
         spec="https://www.tensorflow.org/guide/checkpoint",
         can=frozenset({"read", "write", "shards", "folder"}),
-        dtypes=frozenset(NUMBERS),
+        dtypes=frozenset({*NUMBERS, "opaque"}),
         framework="tf",
         blurb="an index and data files under one prefix, by name or by object path; no code, the graph is not needed",
     )

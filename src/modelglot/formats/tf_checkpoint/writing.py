@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from modelglot.containers import sstable
-from modelglot.containers.tensorflow import strings
 from modelglot.containers.tensorflow.bundle import GRAPH, TEXT
-from modelglot.containers.tensorflow.dtypes import KINDS, NUMBERS, STRING
-from modelglot.containers.tensorflow.entry import entry_bytes, header_bytes
+from modelglot.containers.tensorflow.bundle_layout import Item, bundle_files, of_tensor, of_texts
+from modelglot.containers.tensorflow.dtypes import NUMBERS
 from modelglot.containers.tensorflow.object_graph import COUNTER, graph_of, key_of
-from modelglot.containers.tensorflow.prefix import INDEX, STATE, data_name
+from modelglot.containers.tensorflow.prefix import INDEX, STATE
+from modelglot.core.encoding import Opaque
 from modelglot.core.errors import UnsupportedError, printable
-from modelglot.core.layout import Fixup, Layout, Options, OutFile, Piece, Slot, shard
+from modelglot.core.layout import Layout, Options, OutFile, Piece, shard
 from modelglot.core.model import Model, ties
 from modelglot.core.notes import Loss
-from modelglot.core.tensor import Tensor
 from modelglot.sources.checksums import crc32c, masked
 
 SETTING = "tf:kind"
 _NAME, _COUNT = "model", (1).to_bytes(8, "little")
-
-
-class _Stored(NamedTuple):
-    """One entry: ``tensor`` is a name of the model, or None where ``data`` are the bytes."""
-
-    key: bytes
-    dtype: int
-    shape: tuple[int, ...]
-    length: int
-    tensor: str | None = None
-    data: bytes = b""
-    crc: int = 0
 
 
 def losses(model: Model) -> Iterator[Loss]:
@@ -44,6 +29,10 @@ def losses(model: Model) -> Iterator[Loss]:
     if texts:
         keys = ", ".join(printable(k, code=True) for k in texts[:4]) + (" ..." if len(texts) > 4 else "")
         yield Loss("metadata", f"a TensorFlow checkpoint holds no metadata: {len(texts):,} entries ({keys}) are lost")
+    opaque = [t.name for t in model.tensors.values() if isinstance(t.encoding, Opaque) and of_tensor(t, t.name) is None]
+    if opaque:
+        shown = printable(opaque[0], code=True)
+        yield Loss("dtype", f"bytes of no type that TensorFlow has: {len(opaque):,} tensors, such as {shown}")
     for group in ties(model.tensors):
         size = model.tensors[group[0]].nbytes * (len(group) - 1)
         shared = ", ".join(printable(n, code=True) for n in group[:4])
@@ -57,33 +46,12 @@ def layout(model: Model, options: Options) -> Layout:
     names = sorted(keys, key=lambda n: keys[n].encode())
     groups = shard({n: model.tensors[n].nbytes for n in names}, options)
     prefix, folder = _prefix(options)
-    items = [[_of_tensor(model.tensors[n], keys[n]) for n in group] for group in groups]
+    made = [[of_tensor(model.tensors[n], keys[n]) for n in group] for group in groups]
+    items = [[item for item in group if item is not None] for group in made]
     items[-1] += _texts(model)
     if objects:
         items[-1] += _objects(keys, model)
-    items = [sorted(group) for group in items]
-    files, entries, waiting = [], list[tuple[bytes, bytes]](), dict[bytes, tuple[int, int, int]]()
-    for number, group in enumerate(items):
-        at, slots, pieces = 0, list[Slot](), list[Piece]()
-        for item in group:
-            entries.append((item.key, entry_bytes(item.dtype, item.shape, number, at, item.length, item.crc)))
-            if item.tensor is not None:
-                slots.append(Slot(item.tensor, at, item.length))
-                waiting[item.key] = number, at, item.length
-            else:
-                pieces.append(Piece(at, item.data))
-            at += item.length
-        files.append(OutFile(data_name(prefix, number, len(items)), at, tuple(pieces), tuple(slots)))
-    entries.sort()
-    table = sstable.build([(b"", header_bytes(len(items))), *entries])
-    fixups: list[list[Fixup]] = [[] for _ in files]
-    for (key, value), place in zip(entries, table.values[1:], strict=True):
-        if key in waiting:
-            number, at, length = waiting[key]
-            where = (place + len(value) - 4,)
-            fixups[number].append(Fixup("crc32c-masked", at, length, where, prefix + INDEX))
-    files = [f._replace(fixups=tuple(made)) for f, made in zip(files, fixups, strict=True)]
-    files.append(OutFile(prefix + INDEX, len(table.data), (Piece(0, table.data),), (), table.fixups))
+    files = bundle_files(prefix, items)
     if folder:
         said = prefix.replace("\\", "\\\\").replace('"', '\\"')
         state = f'model_checkpoint_path: "{said}"\nall_model_checkpoint_paths: "{said}"\n'.encode()
@@ -108,34 +76,24 @@ def _prefix(options: Options) -> tuple[str, bool]:
     return options.name.removesuffix(INDEX), False
 
 
-def _of_tensor(tensor: Tensor, key: str) -> _Stored:
-    number = tensor.extra.get("tf:dtype")
-    kind = KINDS.get(number) if isinstance(number, int) else None
-    if not isinstance(number, int) or kind is None or kind.dtype != tensor.dtype:  # a quantized type stays that
-        number = NUMBERS[tensor.dtype.name]
-    return _Stored(key.encode(), number, tensor.shape, tensor.nbytes, tensor.name)
-
-
-def _texts(model: Model) -> Iterator[_Stored]:
+def _texts(model: Model) -> Iterator[Item]:
     """String tensors that reading gave as metadata."""
     for key, value in model.metadata.items():
-        if not key.startswith(TEXT) or key.removeprefix(TEXT) in model.tensors:
-            continue
-        values = [value] if isinstance(value, str) else list(value)
-        shape = () if isinstance(value, str) else (len(values),)
-        data, crc = strings.encode([str(v).encode("utf-8", "surrogateescape") for v in values])
-        yield _Stored(key.removeprefix(TEXT).encode(), STRING, shape, len(data), None, data, crc)
+        if key.startswith(TEXT) and key.removeprefix(TEXT) not in model.tensors:
+            values = [value] if isinstance(value, str) else list(value)
+            shape = () if isinstance(value, str) else (len(values),)
+            texts = [str(v).encode("utf-8", "surrogateescape") for v in values]
+            yield of_texts(key.removeprefix(TEXT), shape, texts)
 
 
-def _objects(keys: dict[str, str], model: Model) -> Iterator[_Stored]:
+def _objects(keys: dict[str, str], model: Model) -> Iterator[Item]:
     """The graph of objects, and the counter that `tf.train.Checkpoint` expects."""
     known = dict(keys)
     if COUNTER not in model.tensors:
         known[COUNTER] = key_of(COUNTER)
         number = NUMBERS["i64"]
-        yield _Stored(known[COUNTER].encode(), number, (), len(_COUNT), None, _COUNT, masked(crc32c(_COUNT)))
-    data, crc = strings.encode([graph_of(known)])
-    yield _Stored(GRAPH.encode(), STRING, (), len(data), None, data, crc)
+        yield Item(known[COUNTER].encode(), number, (), len(_COUNT), None, _COUNT, masked(crc32c(_COUNT)))
+    yield of_texts(GRAPH, (), [graph_of(known)])
 
 
 def _bad_name(name: str) -> str | None:
