@@ -59,7 +59,6 @@ ROWS = [
     ("m.meta", b"\x0a\x02\x22\0", DamagedFileError, ["TensorFlow checkpoint without its index", "m.index"]),
     ("a.eqx", b"\x93NUMPY\1\0", UnsupportedError, ["Equinox"]),
     ("a.engine", b"ftrt" + bytes(9) + b"x", UnsupportedError, ["TensorRT"]),
-    ("a.weights", bytes(4) + b"\2\0\0\0", UnsupportedError, ["Darknet"]),
 ]
 
 

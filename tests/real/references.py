@@ -148,6 +148,20 @@ def paddle(path: Path) -> Arrays:
     return found
 
 
+def darknet(path: Path) -> Arrays:
+    """OpenCV's layers are numbered alike; its batch norms hold mean, variance, scale and offset."""
+    import cv2
+
+    net, found = cv2.dnn.readNetFromDarknet(str(path.with_suffix(".cfg")), str(path.with_suffix(".weights"))), {}
+    for name in net.getLayerNames():
+        kind, _, number = name.partition("_")
+        blobs = net.getLayer(net.getLayerId(name)).blobs if kind in ("conv", "bn") else ()
+        for blob, label in zip(blobs, LABELS[kind] if blobs else (), strict=False):
+            found[f"{number}.convolutional.{label}"] = np.array(blob)
+    return found
+
+
+LABELS = {"conv": ("weights", "biases"), "bn": ("rolling_mean", "rolling_variance", "scales", "biases")}
 REFERENCES: dict[str, Callable[[Path], Arrays]] = {
     "onnx": onnx,
     "tflite": tflite,
@@ -155,4 +169,5 @@ REFERENCES: dict[str, Callable[[Path], Arrays]] = {
     "openvino": openvino,
     "caffe": caffe,
     "paddle": paddle,
+    "darknet": darknet,
 }
