@@ -60,7 +60,6 @@ ROWS = [
     ("model.bin", b"\6\0\0\0\x10\0TransformerSpec\0\7\0\0\0", UnsupportedError, ["CTranslate2"]),
     ("a.eqx", b"\x93NUMPY\1\0", UnsupportedError, ["Equinox"]),
     ("a.engine", b"ftrt" + bytes(9) + b"x", UnsupportedError, ["TensorRT"]),
-    ("a.weights", bytes(4) + b"\2\0\0\0", UnsupportedError, ["Darknet"]),
 ]
 
 

@@ -114,10 +114,60 @@ def caffe(path: Path) -> Arrays:
     }
 
 
+def paddle(path: Path) -> Arrays:
+    """Names by protobuf's own parser, with the part of Paddle's schema that has them; numbers by their description."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(name="paddle.proto", package="paddle", syntax="proto2")
+    kinds = {"text": 9, "int": 3}
+    for name, fields in {
+        "Desc": ((1, "type", "int"), (2, "dims", "int")), "Type": ((1, "type", "int"),),
+        "Var": ((1, "name", "text"), (2, "type", "Type"), (3, "persistable", "int")), "Block": ((3, "vars", "Var"),),
+        "Program": ((1, "blocks", "Block"),),
+    }.items():  # fmt: skip
+        message = file.message_type.add(name=name)
+        for number, label, kind in fields:
+            made = message.field.add(name=label, number=number, label=3, type=kinds.get(kind, 11))
+            if kind not in kinds:
+                made.type_name = f".paddle.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    classes = {
+        n: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"paddle.{n}")) for n in ("Program", "Desc")
+    }
+    variables = classes["Program"].FromString(path.with_suffix(".pdmodel").read_bytes()).blocks[0].vars
+    names = sorted(v.name[0] for v in variables if list(v.persistable) == [1] and v.type[0].type[0] == 7)
+    found, data = {}, path.with_suffix(".pdiparams").read_bytes()
+    for name in names:
+        length = int.from_bytes(data[16:20], "little")
+        about = classes["Desc"].FromString(data[20 : 20 + length])
+        count = int(np.prod(about.dims))
+        found[name] = np.frombuffer(data, "f4", count, 20 + length).reshape(about.dims)
+        data = data[20 + length + 4 * count :]
+    assert not data
+    return found
+
+
+def darknet(path: Path) -> Arrays:
+    """OpenCV's layers are numbered alike; its batch norms hold mean, variance, scale and offset."""
+    import cv2
+
+    net, found = cv2.dnn.readNetFromDarknet(str(path.with_suffix(".cfg")), str(path.with_suffix(".weights"))), {}
+    for name in net.getLayerNames():
+        kind, _, number = name.partition("_")
+        blobs = net.getLayer(net.getLayerId(name)).blobs if kind in ("conv", "bn") else ()
+        for blob, label in zip(blobs, LABELS[kind] if blobs else (), strict=False):
+            found[f"{number}.convolutional.{label}"] = np.array(blob)
+    return found
+
+
+LABELS = {"conv": ("weights", "biases"), "bn": ("rolling_mean", "rolling_variance", "scales", "biases")}
 REFERENCES: dict[str, Callable[[Path], Arrays]] = {
     "onnx": onnx,
     "tflite": tflite,
     "coreml": coreml,
     "openvino": openvino,
     "caffe": caffe,
+    "paddle": paddle,
+    "darknet": darknet,
 }

@@ -91,6 +91,12 @@ def test_mtcnn_has_the_values_of_its_caffe_twin() -> None:
         assert (caffe - torch).total() == (2 if name == "rnet" else 0)
 
 
+def test_the_weights_of_a_paddle_model_are_in_its_onnx_twin() -> None:
+    """The exporter fused some batch norms; every convolution that it left alone is there, bit for bit."""
+    paddle, onnx = values(find("ppocr-det-paddle", ".pdmodel"), 9), values(find("ppocr-det-onnx"), 9)
+    assert (paddle & onnx).total() >= 124
+
+
 def test_silero_has_the_values_of_its_torchscript_twin() -> None:
     script, graph = values(find("silero-vad-6", ".jit"), 9), values(find("silero-vad-6", "silero_vad.onnx"), 9)
     assert script

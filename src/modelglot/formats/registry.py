@@ -34,6 +34,8 @@ BUILTIN: dict[str, str] = {
     "coreml": "modelglot.formats.coreml",
     "openvino": "modelglot.formats.openvino",
     "caffe": "modelglot.formats.caffe",
+    "paddle": "modelglot.formats.paddle",
+    "darknet": "modelglot.formats.darknet",
     "npz": "modelglot.formats.npz",
     "npy": "modelglot.formats.npy",
     "tf-checkpoint": "modelglot.formats.tf_checkpoint",

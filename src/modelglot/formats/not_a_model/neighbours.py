@@ -22,10 +22,7 @@ _MAGIC = (
 _CONVERTED = "use the model that it was converted from"
 _SUFFIX = (
     (".eqx", b"", "an Equinox model: arrays without names", "load it with Equinox and save the arrays by name"),
-    (".pdiparams", b"\0", "the weights of a Paddle model", "load it with Paddle; the names are in the .pdmodel file"),
-    (".pdmodel", b"\x0a", "the program of a Paddle model", "load it with Paddle"),
     (".engine", b"", "a TensorRT engine, built for one kind of GPU", "use the ONNX model that it was built from"),
-    (".weights", b"\0\0\0\0", "the weights of a Darknet model", "they need the .cfg file to be understood"),
     (".mnn", b"", "an MNN model", _CONVERTED),
     (".rten", b"RTEN", "an RTen model", _CONVERTED),
 )  # fmt: skip
