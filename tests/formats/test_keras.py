@@ -15,7 +15,14 @@ import pytest
 import modelglot as mg
 from modelglot.api.reading import read_model
 from modelglot.containers.keras.config import describe_path, parse
-from modelglot.core.errors import DamagedFileError, InvalidFileError, LossError, ModelFileError, UnsupportedError
+from modelglot.core.errors import (
+    DamagedFileError,
+    InvalidFileError,
+    LossError,
+    ModelFileError,
+    UnsafeContentError,
+    UnsupportedError,
+)
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.testing.conformance import FormatConformance
@@ -159,6 +166,9 @@ def test_paths_of_older_files() -> None:
     assert describe_path(model, "out/out/kernel:0")["layer:axes"] == "io"
     assert describe_path(model, "both/both/forward_gru_1/recurrent_kernel:0")["layer:gates"] == "zrn"
     assert describe_path(model, "inner/timed/kernel:0")["layer:kind"] == "dense"
+    assert describe_path(model, "inner/timed/kernel:0")["layer:name"] == "inner/timed"
+    directions = {describe_path(model, f"both/both/{d}_gru_1/kernel:0")["layer:name"] for d in ("forward", "backward")}
+    assert directions == {"both/forward_gru_1", "both/backward_gru_1"}
     assert describe_path(model, "nobody/kernel:0") == {}
     assert describe_path(model, "layers/dense_9/vars/0") == {}
     listed = parse({"class_name": "Sequential", "config": [DENSE]}, Limits())
@@ -192,3 +202,22 @@ def test_what_goes_in_and_out(tmp_path: Path) -> None:
     assert [p.name for p in main.outputs] == ["out"]
     plan = mg.convert(tmp_path / "a.keras", tmp_path / "b.safetensors").plan
     assert not plan.losses  # the configuration goes with the metadata
+
+
+INDEXES = {
+    "no map": ('{"weight_map": 5}', InvalidFileError), "numbers": ('{"weight_map": {"/a": [5]}}', InvalidFileError),
+    "nothing": ('{"weight_map": {}}', InvalidFileError), "no JSON": ('{"weight_map"', ModelFileError),
+    "a path upwards": ('{"weight_map": {"/a": ["../../other.weights.h5"]}}', UnsafeContentError),
+    "the same twice": ('{"weight_map": {"/a": ["a.weights.h5"], "/b": ["b.weights.h5"]}}', InvalidFileError),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("story", INDEXES)
+def test_an_index_that_lies(tmp_path: Path, story: str) -> None:
+    text, kind = INDEXES[story]
+    mg.save(STATE, tmp_path / "a.weights.h5")
+    mg.save(STATE, tmp_path / "b.weights.h5")
+    (tmp_path / "m.weights.json").write_text(text)
+    with pytest.raises(kind) as caught:
+        mg.open(tmp_path / "m.weights.json", format="keras-h5")
+    assert caught.value.path or caught.value.member

@@ -57,6 +57,7 @@ ROWS = [
     ("vocab.txt", b"[PAD]\n", UnknownFormatError, ["vocabulary"]),
     ("m.data-00000-of-00001", b"\1" * 40, DamagedFileError, ["TensorFlow checkpoint without its index"]),
     ("m.meta", b"\x0a\x02\x22\0", DamagedFileError, ["TensorFlow checkpoint without its index", "m.index"]),
+    ("model.bin", b"\6\0\0\0\x10\0TransformerSpec\0\7\0\0\0", UnsupportedError, ["CTranslate2"]),
     ("a.eqx", b"\x93NUMPY\1\0", UnsupportedError, ["Equinox"]),
     ("a.engine", b"ftrt" + bytes(9) + b"x", UnsupportedError, ["TensorRT"]),
 ]

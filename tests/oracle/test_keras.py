@@ -16,7 +16,7 @@ import pytest
 
 import modelglot as mg
 from modelglot.api.reading import read_model
-from modelglot.core.errors import UnsafeContentError, UnsupportedError
+from modelglot.core.errors import CannotOpenError, UnsafeContentError, UnsupportedError
 from modelglot.core.limits import Limits
 from modelglot.formats import registry
 from modelglot.sources.file import LocalFiles
@@ -300,3 +300,75 @@ def test_groups_that_contain_themselves_and_other_things(tmp_path: Path) -> None
     assert sorted(n.text.split("`")[1] for n in model.notes) == ["nothing", "table", "text"]
     shutil.copy(tmp_path / "a.h5", tmp_path / "b.bin")
     assert read_model(str(tmp_path / "b.bin")).format == "keras-h5"
+
+
+def test_weights_in_several_files(tmp_path: Path) -> None:
+    made = keras.Sequential([keras.Input((100,)), layers.Dense(300), layers.Dense(300), layers.Dense(3)])
+    made.save_weights(tmp_path / "m.weights.json", max_shard_size=0.0004)
+    assert len(list(tmp_path.glob("*.h5"))) == 2
+    made.save_weights(tmp_path / "whole.h5.weights.h5")
+    whole = mg.load(tmp_path / "whole.h5.weights.h5")
+    (tmp_path / "whole.h5.weights.h5").unlink()
+    for path in (tmp_path, tmp_path / "m.weights.json"):
+        found = mg.load(path)
+        assert found.keys() == whole.keys()
+        assert all(np.array_equal(found[n], whole[n]) for n in whole)
+    (tmp_path / "m_00001.weights.h5").unlink()
+    with pytest.raises(CannotOpenError):
+        mg.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.h5"])
+def test_a_torch_module_computes_the_same(tmp_path: Path, name: str) -> None:
+    """Kernels turned and names changed on the way: a strict load, equal outputs."""
+    import torch
+
+    made = keras.Sequential([
+        keras.Input((9, 9, 3)), layers.Conv2D(5, 3, name="conv"), layers.BatchNormalization(epsilon=1e-5, name="bn"),
+        layers.GlobalAveragePooling2D(), layers.Dense(4, name="fc"),
+    ])  # fmt: skip
+    made.layers[1].set_weights([RNG.random(5).astype("f4") + 0.5 for _ in range(4)])
+    made.save(tmp_path / name)
+    mg.convert(tmp_path / name, tmp_path / "a.pth", layout="torch", allow_loss=["metadata"])
+
+    class Twin(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bn, self.fc = torch.nn.Conv2d(3, 5, 3), torch.nn.BatchNorm2d(5), torch.nn.Linear(5, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(self.bn(self.conv(x)).mean((2, 3)))
+
+    twin = Twin().eval()
+    missing, surplus = twin.load_state_dict(torch.load(tmp_path / "a.pth", weights_only=True), strict=False)
+    assert (missing, surplus) == (["bn.num_batches_tracked"], []) or (missing, surplus) == ([], [])
+    x = RNG.normal(size=(2, 9, 9, 3)).astype(np.float32)
+    wanted = np.asarray(made(x))
+    found = twin(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).detach().numpy()
+    assert np.allclose(found, wanted, atol=1e-5)
+
+
+def test_every_weight_has_a_name_of_its_own(model: keras.Model, tmp_path: Path) -> None:
+    for name in ("a.keras", "a.h5"):
+        model.save(tmp_path / name)
+        mg.convert(tmp_path / name, tmp_path / f"{name}.pth", layout="torch", allow_loss=["metadata", "layout"])
+        found = mg.load(tmp_path / f"{name}.pth")
+        assert not [n for n in found if "vars" in n or n.startswith("model_weights")], name
+        inside = {"forward_layer", "backward_layer"} if name == "a.keras" else {"forward_lstm", "backward_lstm"}
+        wanted = {"inner.batch_normalization.running_var", *(f"bidirectional.{i}.weight_ih_l0" for i in inside)}
+        assert wanted <= set(found), name
+
+
+def test_recurrent_layers_in_torch_compute_the_same(tmp_path: Path) -> None:
+    import torch
+
+    for kind, twin in ((layers.LSTM, torch.nn.LSTM), (layers.GRU, torch.nn.GRU)):
+        made = keras.Sequential([keras.Input((6, 4)), kind(5, return_sequences=True, name="rnn")])
+        made.set_weights([RNG.normal(size=w.shape) for w in made.get_weights()])
+        made.save(tmp_path / "a.keras")
+        mg.convert(tmp_path / "a.keras", tmp_path / "a.pth", layout="torch", allow_loss=["metadata"], force=True)
+        other = torch.nn.ModuleDict({"rnn": twin(4, 5, batch_first=True)})
+        other.load_state_dict(torch.load(tmp_path / "a.pth", weights_only=True))
+        x = RNG.normal(size=(2, 6, 4)).astype(np.float32)
+        assert np.allclose(other["rnn"](torch.from_numpy(x))[0].detach().numpy(), np.asarray(made(x)), atol=1e-5)
+        (tmp_path / "a.keras").unlink()

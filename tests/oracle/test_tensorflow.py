@@ -74,6 +74,16 @@ def test_our_files_are_byte_for_byte_the_savers(tmp_path: Path) -> None:
         assert (tmp_path / "ours" / f"model{suffix}").read_bytes() == theirs, suffix
 
 
+def test_laid_out_again_in_more_files(tmp_path: Path) -> None:
+    """The graph beside it is not written again, and that is said."""
+    path = saved_by_saver(tmp_path / "tf", {"a": np.ones((4, 5), np.float32), "b": np.zeros(7)})
+    receipt = mg.convert(path, f"{tmp_path}/out/", max_shard_size="60")
+    assert [(loss.kind, loss.stops) for loss in receipt.plan.losses] == [("graph", False)]
+    by_tf = read_by_tf(tmp_path / "out")
+    assert {n: v.sum() for n, v in by_tf.items()} == {"a": 20, "b": 0}
+    assert len(list((tmp_path / "out").glob("*.data-*"))) == 2
+
+
 @pytest.mark.parametrize("shard", [None, "200"])
 @pytest.mark.parametrize("kind", ["name", "object"])
 def test_tf_reads_what_we_write(tmp_path: Path, kind: str, shard: str | None) -> None:

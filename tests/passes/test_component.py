@@ -76,3 +76,19 @@ def test_roles(path: Path) -> None:
     mg.save(LAYOUTS["timm"][0], path)
     assert [(c.role, c.path) for c in components(read_model(str(path)))] == [
         ("model", "state_dict"), ("ema", "state_dict_ema"), ("optimizer", "optimizer")]  # fmt: skip
+
+
+def test_averages_of_latent_diffusion_take_the_places_of_the_weights(tmp_path):
+    """LitEma joins names without their dots: ``model_ema.diffusion_modelab`` is ``model.diffusion_model.a.b``."""
+    names = ["diffusion_model.a.weight", "diffusion_model.b.0.bias"]
+    state = {f"model.{n}": np.full(2, i, np.float32) for i, n in enumerate(names)}
+    averages = {"model_ema." + n.replace(".", ""): np.full(2, 10 + i, np.float32) for i, n in enumerate(names)}
+    own = {"model_ema.decay": np.float32([0.9]), "model_ema.num_updates": np.int32([7])}
+    rest = {"first_stage_model.w": np.ones(3, np.float32)}
+    mg.save({**state, **averages, **own, **rest}, tmp_path / "sd.ckpt")
+    ema = mg.load(tmp_path / "sd.ckpt", component="ema")
+    assert sorted(ema) == sorted([*state, *rest])
+    assert ema["model.diffusion_model.a.weight"].tolist() == [10, 10]
+    assert ema["model.diffusion_model.b.0.bias"].tolist() == [11, 11]
+    mg.convert(tmp_path / "sd.ckpt", tmp_path / "out.safetensors", exclude=["model_ema.*"])
+    assert sorted(mg.load(tmp_path / "out.safetensors")) == sorted([*state, *rest])

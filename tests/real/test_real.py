@@ -282,3 +282,32 @@ def test_whispers_voice_detection_is_its_torchscript_twin_in_half_precision() ->
     assert len(found) == 15
     for name, value in found.items():
         assert np.array_equal(twin[name].astype(value.dtype).reshape(value.shape), value), name
+
+
+@pytest.mark.parametrize("name", ["pnet", "rnet", "onet"])
+def test_one_network_as_onnx_and_as_pytorch_file(name: str) -> None:
+    """Every tensor has its twin by value; kernels after turning axes, since Caffe's images lie on their side."""
+    report = mg.diff(find("mtcnn-onnx", f"{name}.onnx"), find("facenet-mtcnn-pt", f"{name}.pt"), match="value")
+    assert report.same
+    assert len(report.pairs) == {"pnet": 13, "rnet": 16, "onet": 21}[name]
+
+
+@pytest.mark.parametrize("name", ["pnet", "rnet", "onet"])
+def test_one_network_as_numpy_array_and_as_onnx(name: str, tmp_path: Path) -> None:
+    mg.convert(find("mtcnn-npy-object", ".npy"), tmp_path / "a.safetensors", component=name)
+    assert mg.diff(tmp_path / "a.safetensors", find("mtcnn-onnx", f"{name}.onnx"), match="value").same
+
+
+def test_a_keras_model_beside_the_pytorch_module_made_of_it() -> None:
+    report = mg.diff(find("deeplc-keras", ".keras"), find("deeplc-whole-module", "ba157e.pt"), match="value")
+    assert len(report.pairs) == 42
+    assert not report.only_left  # what is left on the right are constants of the exported graph
+
+
+def test_one_model_as_savedmodel_onnx_tflite_and_core_ml() -> None:
+    """The convolutions that no converter fused with a batch norm are the same everywhere, kernels turned."""
+    saved = find("basic-pitch-4fmt", "saved_model.pb").parent
+    for other in (saved.parent / "nmp.onnx", saved.parent / "nmp.tflite", saved.parent / "nmp.mlpackage"):
+        pairs = {pair.left for pair in mg.diff(saved, other, match="value").pairs}
+        for layer in (3, 4, 7, 8):
+            assert {f"layer_with_weights-{layer}/kernel", f"layer_with_weights-{layer}/bias"} <= pairs, other

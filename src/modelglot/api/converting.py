@@ -10,6 +10,7 @@ from typing import Any
 
 from modelglot.api.framing import check_template, framed, has_frames, type_losses
 from modelglot.api.language import from_folder, is_folder_of_transformers, is_language_gguf, lora_as, to_folder
+from modelglot.api.lightning import to_lightning
 from modelglot.api.methods import decoded
 from modelglot.api.original import FILE, from_meta, is_original, to_meta
 from modelglot.api.reading import PathLike, read_as, read_model
@@ -118,9 +119,12 @@ def make_plan(
 
     Language models are translated between Hugging Face folders and GGUF, unless ``plain``. ``quantize`` names one of
     llama.cpp's recipes; `make_quantize_plan` has all options of it. ``lora_format`` renames a LoRA. ``dialect``
-    ``original`` writes a llama in Meta's own layout; folders that have it are translated like Hugging Face's.
+    ``original`` writes a llama in Meta's own layout; folders that have it are translated like Hugging Face's;
+    ``lightning`` a checkpoint that a LightningModule loads. ``layout`` (torch, tf, keras) turns kernels, ``axes`` says
+    what theirs are.
     ``template`` is a file of the target's format whose weights are replaced and everything else kept.
     """
+    lightning, dialect = dialect == "lightning", None if dialect == "lightning" else dialect
     original = model = read_model(os.fspath(source), format=format, limits=limits)
     frame = read_model(os.fspath(template), limits=limits) if template is not None else None
     to = frame.format if frame and to is None and _by_suffix(os.fspath(target)) is None else to
@@ -134,7 +138,7 @@ def make_plan(
         model = from_meta(model, os.fspath(source), limits)
     extra: list[Loss] = []
     can = place.format.info.can
-    flat = "tree" not in can or (place.options.max_shard_size is not None and "tree-shards" not in can)
+    flat = lightning or "tree" not in can or (place.options.max_shard_size is not None and "tree-shards" not in can)
     whole = isinstance(model.tree, Inert) or (isinstance(model.tree, Node) and model.tree.kind == "parts")
     if component or flat or whole:
         model, extra, said = choose(model, component)
@@ -177,6 +181,9 @@ def make_plan(
         model = cast(model, casts, seed)
         route.append("cast to " + ", ".join(n if g == "*" else f"{n} ({g})" for g, n in casts))
         route[-1] += "" if rounding == "nearest" else f", rounding {rounding}"
+    if lightning:
+        model = to_lightning(model, place.format, settings or {})
+        route.append("a Lightning checkpoint")
     if quantize is not None:
         model = quantize_pass(decoded(model), Choices(recipe_name(quantize)))
         route.append(f"quantize to {recipe_name(quantize)}")

@@ -48,7 +48,8 @@ def _settings(_c: Any, _p: Any, texts: tuple[str, ...]) -> dict[str, str]:
 @click.option("--plain", is_flag=True, help="Tensors and metadata as they are: do not translate language models.")
 @click.option("--quantize", metavar="TYPE", help="Quantize on the way to GGUF: q4_k_m, q8_0 and so on.")
 @click.option("--lora-format", type=click.Choice(["kohya", "diffusers", "peft"]), help="Rename a LoRA on the way.")
-@click.option("--dialect", type=click.Choice(["original"]), help="Write a llama in Meta's own layout, in a folder.")
+@click.option("--dialect", type=click.Choice(["original", "lightning"]),
+              help="original: a llama in Meta's own layout; lightning: a Lightning checkpoint.")  # fmt: skip
 @click.option("--max-shard-size", metavar="SIZE", help="Split into shards of at most this size, such as 5GB.")
 @click.option("--into", "template", metavar="FILE",
               help="Put the weights into this file of the target's format; the rest of it is kept.")  # fmt: skip

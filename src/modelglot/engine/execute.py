@@ -17,7 +17,7 @@ from modelglot.engine.plan import Plan, Step
 from modelglot.engine.pool import Pool, SourcePool
 from modelglot.engine.stream import CHUNK, chunks, in_order
 from modelglot.engine.unusual import unusual_notes
-from modelglot.sources.checksums import checksum
+from modelglot.sources.checksums import Checksum, checksum
 from modelglot.sources.sink import Sink, start_writeback, write_all, writing
 
 FLUSH_EVERY = 1 << 30  # bytes between syncs that let a killed run go on
@@ -139,7 +139,8 @@ class _Run:
     def __init__(self, plan: Plan, sink: Sink, sources: Pool, on_event: Any, resuming: bool) -> None:
         self.plan, self.sources, self.on_event = plan, sources, on_event
         self.steps = (*plan.steps, *plan.copies)
-        self.fds = [-1] * len(plan.layout.files)
+        files = plan.layout.files
+        self.fds = [-1] * len(files)
         self.journal = Journal(sink.journal(), plan, resume=resuming)
         self._digests: dict[int, str] = {}
         self._unusual: dict[int, Unusual] = {}
@@ -147,6 +148,8 @@ class _Run:
         self._bytes = self._unsynced = self.resumed = 0
         self._total = sum(s.length for s in self.steps)
         self._writeback = start_writeback()
+        self._checked = {(n, f.offset, f.length): f.kind for n, file in enumerate(files) for f in file.fixups}
+        self._sums: dict[tuple[int, int, int], bytes] = {}  # of steps that are all a fix-up covers
         if not resuming:
             sink.check_space(plan.nbytes)
         self.sink = sink
@@ -170,7 +173,9 @@ class _Run:
         numbers = {file.name: n for n, file in enumerate(self.plan.layout.files)}
         for number, file in enumerate(self.plan.layout.files):
             for fixup in file.fixups:
-                value = checksum(fixup.kind, _read_back(self.fds[number], fixup.offset, fixup.length))
+                value = self._sums.get((number, fixup.offset, fixup.length))
+                if value is None:
+                    value = checksum(fixup.kind, _read_back(self.fds[number], fixup.offset, fixup.length))
                 into = number if fixup.into is None else numbers[fixup.into]
                 with writing(self.plan.layout.files[into].name):
                     for at in fixup.targets:
@@ -199,6 +204,8 @@ class _Run:
         step = self.steps[number]
         fd, ordered = self.fds[step.file], in_order(step.tensor)
         hasher = blake3()
+        place = (step.file, step.offset, step.length)
+        summed = Checksum(self._checked[place]) if ordered and place in self._checked else None
         covered = 0
         met = [Unusual()]
         with located(tensor=step.tensor.name), writing(self.plan.layout.files[step.file].name, need=step.length):
@@ -207,6 +214,8 @@ class _Run:
                     raise PlanError(f"the tensor has more than the {step.length:,} bytes that were planned")
                 if ordered:
                     hasher.update(data)
+                if summed is not None:
+                    summed.update(data)
                 write_all(fd, data, step.offset + offset)
                 self._writeback(fd, step.offset + offset, len(data))
                 covered += len(data)
@@ -214,6 +223,8 @@ class _Run:
             if covered != step.length:
                 raise PlanError(f"the tensor has {covered:,} bytes and {step.length:,} were planned")
             digest = hasher.hexdigest() if ordered else _hash(fd, step.offset, step.length)
+        if summed is not None:
+            self._sums[place] = summed.stored()
         self._done(number, digest, step, met[0])
 
     def _done(self, number: int, digest: str, step: Step, unusual: Unusual) -> None:

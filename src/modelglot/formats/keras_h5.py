@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from modelglot.containers import strict_json
 from modelglot.containers.hdf5.opened import MAGIC, Window, opened
 from modelglot.containers.keras.config import findings, graph
 from modelglot.containers.keras.reading import attribute, parts, read_config, read_weights
 from modelglot.containers.keras.writing import DTYPES, losses, weights_file
-from modelglot.core.errors import UnsupportedError, located
+from modelglot.core.errors import InvalidFileError, UnsupportedError, located
 from modelglot.core.format import FileSet, FormatInfo, Match, Probe
 from modelglot.core.layout import Layout, Options
 from modelglot.core.limits import Limits
 from modelglot.core.metadata import Entry, Metadata
 from modelglot.core.model import Model
 from modelglot.core.notes import Finding, Loss
-from modelglot.core.tensor import Extent, Stored
+from modelglot.core.tensor import Extent, Stored, Tensor
 
 _CONFIG, _UNPACKED = "model_config", "model.weights.h5"
+_INDEX = ".weights.json"
 _SUFFIXES = (".weights.h5", ".h5", ".hdf5", ".hdf")
 _ATTRIBUTES = (_CONFIG, "training_config", "keras_version", "backend")
 
@@ -43,6 +45,8 @@ class KerasH5:
         if probe.is_folder:
             name = _of_folder(probe.names)
             return Match(84 if name == _UNPACKED else 62, f"holds {name}") if name else None
+        if probe.name.endswith(_INDEX) and b'"weight_map"' in probe.head:
+            return Match(96, "the index of Keras weights in several files")
         return Match(92, "an HDF5 file") if probe.head.startswith(MAGIC) else None
 
     def read(self, files: FileSet, limits: Limits) -> Model:
@@ -51,38 +55,37 @@ class KerasH5:
             raise UnsupportedError(
                 "the folder holds no HDF5 file, or several", path=files.root, hint="name one of them"
             )
-        source, number = files.open(name), files.index(name)
-
-        def place(offset: int, length: int, codec: str) -> Stored:
-            return Stored((Extent(number, offset, length, codec),))
-
-        with located(path=source.path), opened(Window(source), source.path) as file:
-            texts = {name: text for name in _ATTRIBUTES if (text := attribute(file, name)) is not None}
-            config = texts.get(_CONFIG) or _beside(files, name, limits)
-            model, notes = read_config(config, f"`{_CONFIG}`", limits) if config is not None else (None, [])
-            weights = read_weights(file, place, source.size, model, limits)
-            layered = "layer_names" in file.attrs
-        dialect = "model" if _CONFIG in texts else "weights" if layered else None
-        if dialect is None and any("/vars/" in name for name in weights.tensors):
+        parts_of = _shards(files, name, limits) if name.endswith(_INDEX) else [name]
+        found = [_one(files, part, _beside(files, name, limits), limits) for part in parts_of]
+        tensors: dict[str, Tensor] = {}
+        for part in found:
+            twice = next((n for n in part.tensors if n in tensors), None)
+            if twice is not None:
+                raise InvalidFileError("two files of the set hold it", path=files.root, tensor=twice)
+            tensors.update(part.tensors)
+        dialect = found[0].dialect
+        if dialect is None and any("/vars/" in n for n in tensors):
             dialect = "weights, Keras 3"
-        metadata = Metadata({f"keras:{name}": Entry(text) for name, text in texts.items()})
+        notes = [note for part in found for note in part.notes]
         return Model(
             self.info.name,
             files.refs(),
-            weights.tensors,
+            tensors,
             dialect,
-            metadata,
-            parts(weights.tensors),
-            notes=(*notes, *weights.notes),
-            graph=graph(model) if model is not None else None,
+            found[0].metadata,
+            parts(tensors),
+            notes=tuple(dict.fromkeys(notes)),
+            graph=found[0].graph,
         )
 
     def losses(self, model: Model) -> Iterable[Loss]:
         yield from losses(model)
         if len(model.metadata):
             keys = ", ".join(f"`{k}`" for k in list(model.metadata)[:4])
-            yield Loss("metadata", f"a file of weights holds no metadata: {len(model.metadata):,} entries ({keys})",
-                       "`--to keras` keeps the configuration of a Keras model")  # fmt: skip
+            hint = "`--to keras` keeps the configuration" if "keras:config.json" in model.metadata else None
+            yield Loss(
+                "metadata", f"a file of weights holds no metadata: {len(model.metadata):,} entries ({keys})", hint
+            )
 
     def layout(self, model: Model, options: Options) -> Layout:
         """One file, a dataset a tensor under its name."""
@@ -99,9 +102,51 @@ class KerasH5:
             yield from findings(model, source.path)
 
 
+def _one(files: FileSet, name: str, beside: str | None, limits: Limits) -> Model:
+    """The contents of one HDF5 file."""
+    source, number = files.open(name), files.index(name)
+
+    def place(offset: int, length: int, codec: str) -> Stored:
+        return Stored((Extent(number, offset, length, codec),))
+
+    with located(path=source.path), opened(Window(source), source.path) as file:
+        texts = {key: text for key in _ATTRIBUTES if (text := attribute(file, key)) is not None}
+        config = texts.get(_CONFIG) or beside
+        model, notes = read_config(config, f"`{_CONFIG}`", limits) if config is not None else (None, [])
+        weights = read_weights(file, place, source.size, model, limits)
+        layered = "layer_names" in file.attrs
+    return Model(
+        "keras-h5",
+        (),
+        weights.tensors,
+        "model" if _CONFIG in texts else "weights" if layered else None,
+        Metadata({f"keras:{key}": Entry(text) for key, text in texts.items()}),
+        notes=(*notes, *weights.notes),
+        graph=graph(model) if model is not None else None,
+    )
+
+
+def _shards(files: FileSet, name: str, limits: Limits) -> list[str]:
+    """The files that the index of a set of weights names."""
+    source = files.open(name)
+    files.index(name, "side")
+    limits.check("index", source.size, "the index of the weights")
+    with located(path=source.path):
+        value = strict_json.loads(source.pread(0, source.size), what="the index of the weights")
+        places = value.get("weight_map") if isinstance(value, dict) else None
+        if not isinstance(places, dict):
+            raise InvalidFileError("the index of the weights needs an object `weight_map`")
+        listed = [f for entry in places.values() for f in (entry if isinstance(entry, list) else [entry])]
+        if not listed or not all(isinstance(f, str) for f in listed):
+            raise InvalidFileError("`weight_map` gives something else than file names")
+    limits.check("entries", len(set(listed)), "files of the set")
+    return list(dict.fromkeys(listed))
+
+
 def _of_folder(names: Sequence[str]) -> str | None:
     """The file that stands for a folder: that of an unpacked .keras archive, or the only one there is."""
-    found = [n for n in names if "/" not in n and n.endswith(_SUFFIXES)]
+    indexes = [n for n in names if "/" not in n and n.endswith(_INDEX)]
+    found = indexes or [n for n in names if "/" not in n and n.endswith(_SUFFIXES)]
     return _UNPACKED if _UNPACKED in found else found[0] if len(found) == 1 else None
 
 

@@ -22,7 +22,9 @@ _KEYS = {
                   "opt_state", "opt"),
     "scheduler": ("scheduler", "lr_schedulers", "lr_scheduler", "scheduler_state_dict"),
 }  # fmt: skip
-_EMA_PREFIXES = ("model_ema.", "ema.", "ema_model.")
+_LIT = "model_ema."
+_LIT_OWN = ("model_ema.decay", "model_ema.num_updates")
+_EMA_PREFIXES = (_LIT, "ema.", "ema_model.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,9 @@ def components(model: Model) -> list[Component]:
     root = model.tree
     if not isinstance(root, Node) or not root.is_mapping or (_is_state_dict(root) and not _has_parts(root)):
         names = {n: n for n in model.tensors}
-        ema = {n.removeprefix(p): n for p in _EMA_PREFIXES for n in model.tensors if n.startswith(p)}
+        ema = _lit_ema(model.tensors) or {
+            n.removeprefix(p): n for p in _EMA_PREFIXES for n in model.tensors if n.startswith(p)
+        }
         flat = [Component("model", "", names, root)]
         return [*flat, Component("ema", next(iter(ema.values())).split(".")[0], ema)] if ema else flat
     found = []
@@ -52,6 +56,16 @@ def components(model: Model) -> list[Component]:
         if names:
             found.append(Component(_role(key_text(key)), path, names, part))
     return _with_one_model(found)
+
+
+def _lit_ema(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Averages as latent diffusion keeps them, ``model_ema.ab`` of ``model.a.b``: the whole model with those."""
+    averages = {n.removeprefix(_LIT): n for n in tensors if n.startswith(_LIT) and n not in _LIT_OWN}
+    flat = {n.removeprefix("model.").replace(".", ""): n for n in tensors if n.startswith("model.")}
+    if not averages or not averages.keys() <= flat.keys():
+        return {}
+    place = {flat[short]: name for short, name in averages.items()}
+    return {n: place.get(n, n) for n in tensors if not n.startswith(_LIT)}
 
 
 def _is_state_dict(node: Node) -> bool:

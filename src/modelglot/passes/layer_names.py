@@ -40,6 +40,7 @@ def _named(name: str, tensor: Tensor, torch: bool) -> str:
     leaf = _LEAVES["torch" if torch else "keras"].get(str(tensor.extra.get(ROLE)))
     layer = tensor.extra.get(LAYER)
     if isinstance(layer, str) and layer and (leaf or tensor.extra.get(WEIGHT)):
+        layer = layer.replace("/", ".") if torch else layer
         return f"{layer}{'.' if torch else '/'}{leaf or tensor.extra[WEIGHT]}"
     last = _LAST.search(name)
     new = name[: last.start()] + leaf + name[last.end() :] if last and leaf and last[0] in _KNOWN else name
@@ -54,7 +55,7 @@ def _is_recurrent(tensor: Tensor) -> bool:
 
 def _pieces(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
     """PyTorch's recurrent layers add two biases: a single one goes with zeros, a pair is taken apart."""
-    layer, role = tensor.extra[LAYER], str(tensor.extra.get(ROLE))
+    layer, role = tensor.extra[LAYER].replace("/", "."), str(tensor.extra.get(ROLE))
     if role != "bias" or len(tensor.shape) not in (1, 2) or (len(tensor.shape) == 2 and tensor.shape[0] != 2):
         yield f"{layer}.{_RECURRENT.get(role, tensor.extra.get(WEIGHT, role))}", tensor
         return

@@ -33,16 +33,26 @@ def unmasked(value: int) -> int:
     return (turned >> 17 | turned << 15) & 0xFFFF_FFFF
 
 
+class Checksum:
+    """A checksum of bytes that come piece by piece: ``crc32`` or ``crc32c-masked``."""
+
+    def __init__(self, kind: str) -> None:
+        if kind not in ("crc32", "crc32c-masked"):
+            raise UnsupportedError(f"no checksum is called `{kind}`")
+        self._kind, self._value = kind, 0
+
+    def update(self, data: bytes | memoryview) -> None:
+        self._value = zlib.crc32(data, self._value) if self._kind == "crc32" else crc32c(data, self._value)
+
+    def stored(self) -> bytes:
+        """As a file has it: four bytes, little-endian."""
+        value = self._value if self._kind == "crc32" else masked(self._value)
+        return value.to_bytes(4, "little")
+
+
 def checksum(kind: str, pieces: Iterable[bytes | memoryview]) -> bytes:
-    """``crc32`` or ``crc32c-masked`` of the pieces one after another, as it is stored: four bytes, little-endian."""
-    value = 0
-    if kind == "crc32":
-        for piece in pieces:
-            value = zlib.crc32(piece, value)
-    elif kind == "crc32c-masked":
-        for piece in pieces:
-            value = crc32c(piece, value)
-        value = masked(value)
-    else:
-        raise UnsupportedError(f"no checksum is called `{kind}`")
-    return value.to_bytes(4, "little")
+    """The checksum of the pieces one after another, as it is stored."""
+    made = Checksum(kind)
+    for piece in pieces:
+        made.update(piece)
+    return made.stored()

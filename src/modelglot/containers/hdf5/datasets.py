@@ -173,8 +173,7 @@ def _chunked(dataset: Any, plist: Any, tensor: Tensor, order: str, place: Place,
     if prod(shape) * tensor.dtype.itemsize > limits.member:
         raise LimitError(f"chunks of {prod(shape) * tensor.dtype.itemsize:,} bytes", tensor=tensor.name)
     boxes: list[tuple[tuple[int, ...], Tensor]] = []
-    for number in range(dataset.id.get_num_chunks()):
-        info = dataset.id.get_chunk_info(number)
+    for info in _stored_chunks(dataset):
         _inside(info.byte_offset, info.size, size, tensor.name)
         part = Tensor(tensor.name, tensor.dtype, shape, Inline(b""), tensor.encoding)
         active = [f for n, f in enumerate(filters) if not info.filter_mask >> n & 1]
@@ -185,6 +184,15 @@ def _chunked(dataset: Any, plist: Any, tensor: Tensor, order: str, place: Place,
     if len(boxes) < prod(-(-n // c) for n, c in zip(tensor.shape, shape, strict=True)):
         _unwritten(dataset, tensor)  # what no chunk covers is the fill value, which has to be zero
     return assembled(tensor, boxes).data
+
+
+def _stored_chunks(dataset: Any) -> list[Any]:
+    """Place, size and skipped filters of every stored chunk; one by one where the library cannot go through them."""
+    found: list[Any] = []
+    if hasattr(dataset.id, "chunk_iter"):
+        dataset.id.chunk_iter(found.append)
+        return found
+    return [dataset.id.get_chunk_info(number) for number in range(dataset.id.get_num_chunks())]
 
 
 def _chunk(part: Tensor, info: Any, active: list[int], order: str, place: Place) -> Data:

@@ -38,7 +38,8 @@ def opened(file: Window | io.BytesIO, path: str) -> Iterator[Any]:
         Exception
     ) as error:  # the library has no exception of its own: OSError, KeyError, RuntimeError, ValueError ...
         said = printable(str(error).split("\n")[0], limit=160)
-        raise DamagedFileError(f"the HDF5 library cannot read it: {said}", path=path) from None
+        hint = "the download may be incomplete" if "truncated" in said else None
+        raise DamagedFileError(f"the HDF5 library cannot read it: {said}", path=path, hint=hint) from None
 
 
 class Window(io.RawIOBase):

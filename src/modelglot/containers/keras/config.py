@@ -62,34 +62,40 @@ def describe_path(model: Layer, path: str) -> dict[str, Any]:
 
 
 def _by_number(model: Layer, parts: list[str], number: int) -> dict[str, Any]:
-    layer = model
+    layer, called = model, list[str]()
     at = 0
     while at < len(parts):
-        part = parts[at]
+        part, attention = parts[at], plain_name(layer.class_name).endswith("Attention")
+        found: Layer | None = None
         if part == "layers" and at + 1 < len(parts):
             found = _counted(layer.inner).get(parts[at + 1])
+            called += [found.name] if found is not None else []
             at += 1
         elif part in ("forward_layer", "layer"):
             found = layer.wrapped.get("layer")
+            called += [part] if part == "forward_layer" else []
         elif part == "backward_layer":
             found = layer.wrapped.get("backward_layer") or layer.wrapped.get("layer")
+            called.append(part)
         elif part == "cell" and plain_name(layer.class_name) in _RNN:
             found = layer.wrapped.get("cell") or layer
-        elif part.lstrip("_").endswith("_dense") and plain_name(layer.class_name).endswith("Attention"):
+        elif attention and part.lstrip("_").endswith("_dense"):
             found = Layer("EinsumDense", part, {"bias_axes": "d" if layer.config.get("use_bias", True) else None})
-        else:
-            found = None
+            called.append(part.lstrip("_"))
         if found is None:
             return {}
         layer, at = found, at + 1
     known = names(layer.class_name, layer.config)
     if number >= len(known):
         return {}
-    return {WEIGHT: known[number], **_said(layer, known[number])}
+    return {WEIGHT: known[number], **_said(layer, called, known[number])}
 
 
-def _said(layer: Layer, name: str) -> dict[str, Any]:
-    extra = {LAYER: layer.name} if layer.name else {}
+def _said(layer: Layer, called: list[str], name: str) -> dict[str, Any]:
+    """``called`` are the names of the layers down to this one: a layer's own is only unique inside its model."""
+    if plain_name(layer.class_name).startswith("Separable") and name.endswith("_kernel"):
+        called = [*called, name.removesuffix("_kernel")]  # two convolutions in one layer
+    extra = {LAYER: "/".join(called)} if all(called) and called else {}
     return {**extra, **meaning(layer.class_name, layer.config, name)}
 
 
@@ -115,23 +121,26 @@ def _snake(name: str) -> str:
 
 
 def _by_name(model: Layer, parts: list[str]) -> dict[str, Any]:
-    layer = model
+    layer, called = model, list[str]()
     for part in parts[:-1]:
         found = {i.name: i for i in layer.inner}.get(part)
+        inner = layer.wrapped.get("layer")
         if found is not None:
             layer = found
-        elif layer.wrapped and part != layer.name:
-            inner = layer.wrapped.get("layer")
-            if inner is not None and (part == inner.name or part.endswith(inner.name)):
-                layer = inner
+            called.append(part)
+        elif inner is not None and part.startswith(("forward_", "backward_")):
+            layer = layer.wrapped.get("backward_layer", inner) if part.startswith("backward_") else inner
+            called.append(part)
+        elif inner is not None and part == inner.name:
+            layer = inner
     if layer is model:
         return {}
     while "layer" in layer.wrapped and not names(layer.class_name, layer.config):
         layer = layer.wrapped["layer"]
     if plain_name(layer.class_name).endswith("Attention") and len(parts) > 1:
         layer = Layer("EinsumDense", layer.name, {})
-    name = parts[-1].rsplit(":", 1)[0]
-    return _said(layer, name)
+        called.append(parts[-2])
+    return _said(layer, called, parts[-1].rsplit(":", 1)[0])
 
 
 def every_layer(model: Layer) -> Iterator[Layer]:

@@ -20,6 +20,7 @@ _SLOT = re.compile(
     r"^(?P<variable>.+)/(Adam|Adam_1|AdamW|AdamW_1|Momentum|RMSProp|RMSProp_1|RMSProp_2|Adagrad|AdagradDA|Adadelta|"
     r"Adadelta_1|Ftrl|Ftrl_1|AMSGrad|AMSGrad_1|AMSGrad_2|LAMB|LAMB_1|adam_m|adam_v)$"
 )
+_COUNTERS = (COUNTER, "keras_api/metrics/")  # of saves; of what Keras measured while training
 _AVERAGE = re.compile(r"^(?P<variable>.+)/ExponentialMovingAverage$")
 _POWERS = re.compile(r"^(.+/)?beta[12]_power(_\d+)?$")
 
@@ -77,7 +78,7 @@ def _name_based_slots(tensors: Mapping[str, Tensor]) -> set[str]:
 
 
 def _tree(tensors: Mapping[str, Tensor], optimizer: set[str], objects: bool) -> Node | None:
-    """Model, moving averages, optimizer and the count of saves apart; None where there is only a model."""
+    """Model, moving averages, optimizer and counters apart; None where there is only a model."""
     parts: dict[str, list[tuple[str, TensorRef]]] = {"model": [], "ema": [], "optimizer": [], "counters": []}
     for name in tensors:
         average = _AVERAGE.match(name)
@@ -86,7 +87,7 @@ def _tree(tensors: Mapping[str, Tensor], optimizer: set[str], objects: bool) -> 
         elif average is not None and average["variable"] in tensors:
             parts["ema"].append((average["variable"], TensorRef(name)))
         else:
-            parts["counters" if objects and name == COUNTER else "model"].append((name, TensorRef(name)))
+            parts["counters" if objects and name.startswith(_COUNTERS) else "model"].append((name, TensorRef(name)))
     kept = [(part, Node("dict", list(items))) for part, items in parts.items() if items]
     return Node("parts", kept) if len(kept) > 1 and parts["model"] else None
 

@@ -19,13 +19,15 @@ _ESCAPES = {ord("n"): 10, ord("t"): 9, ord("r"): 13}
 
 
 def table_kind(probe: Probe) -> str | None:
-    """``bundle`` for the index of a checkpoint, ``slices`` for a checkpoint of the first version, which is one table.
-
-    A bundle's first entry has the key "" and a header that begins with the number of data files.
-    """
+    """``bundle`` for the index of a checkpoint, ``slices`` for one of the first version, which is a table itself."""
     if not probe.tail.endswith(sstable.MAGIC):
         return None
-    return "bundle" if probe.head[:2] == b"\0\0" and probe.head[3:4] == b"\x08" else "slices"
+    return "bundle" if begins_as_bundle(probe.head) else "slices"
+
+
+def begins_as_bundle(head: bytes) -> bool:
+    """A bundle's first entry has the key "" and a header that begins with the number of data files."""
+    return head[:2] == b"\0\0" and head[3:4] == b"\x08"
 
 
 class Prefix(NamedTuple):

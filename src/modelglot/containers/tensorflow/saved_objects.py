@@ -16,6 +16,7 @@ from modelglot.containers.tensorflow.graph import GraphDef, map_entry
 from modelglot.containers.tensorflow.layers import layers
 from modelglot.containers.tensorflow.object_graph import name_of
 from modelglot.core.errors import ModelFileError
+from modelglot.core.layer import LAYER
 from modelglot.core.limits import Limits
 
 _LAYER = "_tf_keras_"  # how identifiers of Keras' objects begin
@@ -81,8 +82,9 @@ def layers_of(objects: list[SavedObject], keys: Iterable[str]) -> dict[str, Mapp
         config = configs[owner]
         if config:
             said = meaning(config["class_name"], config["config"], last.removeprefix("_"))
+            name = config["config"].get("name") if len(path) == 1 else None  # unique among the layers of one model
             if said:
-                found[key] = said
+                found[key] = {LAYER: name, **said} if isinstance(name, str) and name else said
     return found
 
 

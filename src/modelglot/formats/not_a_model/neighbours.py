@@ -39,6 +39,16 @@ def recognise(look: Look) -> Iterator[Found]:
         if look.name.endswith(suffix) and look.head.startswith(start):
             yield Found(68, what, hint, UnsupportedError)
     yield from _without_index(look)
+    if _is_ctranslate2(look.head):
+        hint = "convert the original model with modelglot, or read this one with CTranslate2"
+        yield Found(70, "a CTranslate2 model, usually quantized", hint, UnsupportedError)
+
+
+def _is_ctranslate2(head: bytes) -> bool:
+    """A version, then the name of a model's specification with its length and a NUL."""
+    length = int.from_bytes(head[4:6], "little")
+    name = head[6 : 6 + length]
+    return 0 < int.from_bytes(head[:4], "little") < 16 and 5 < length < 64 and name.endswith(b"Spec\0")
 
 
 def _without_index(look: Look) -> Iterator[Found]:

@@ -28,7 +28,7 @@ class TfCheckpoint:
     )
 
     def sniff(self, probe: Probe) -> Match | None:
-        from modelglot.containers.tensorflow.prefix import DATA, INDEX, META, prefixes, table_kind
+        from modelglot.containers.tensorflow.prefix import DATA, INDEX, META, begins_as_bundle, prefixes, table_kind
 
         names = tuple(probe.names)
         if probe.is_folder:
@@ -40,6 +40,8 @@ class TfCheckpoint:
             return Match(95, "the state file of a checkpoint")
         if table_kind(probe) == "bundle":
             return Match(97, "a sorted table with the header of a bundle")
+        if probe.name.endswith(INDEX) and begins_as_bundle(probe.head):
+            return Match(90, "begins like the index of a checkpoint, and does not end like one")
         if (m := DATA.match(probe.name)) is not None and m["prefix"] + INDEX in names:
             return Match(96, "the data of a checkpoint, beside its index")
         if probe.name.endswith(META) and probe.name.removesuffix(META) + INDEX in names:

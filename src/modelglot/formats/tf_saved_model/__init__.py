@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from modelglot.containers.protobuf import BYTES, field_head
 from modelglot.containers.tensorflow.dtypes import NUMBERS
+from modelglot.core.errors import ModelFileError
 from modelglot.core.format import FileSet, FormatInfo, Match, Probe
 from modelglot.core.layout import Layout, Options
 from modelglot.core.limits import Limits
@@ -33,13 +35,9 @@ class TfSavedModel:
     def sniff(self, probe: Probe) -> Match | None:
         if probe.is_folder:
             return Match(95, f"holds {NAME}") if NAME in probe.names else None
-        head = probe.head
-        if head[:3] != b"\x08\x01\x12":  # version 1, then a graph, whose length is a varint
-            return None
-        start = next((at + 1 for at in range(3, min(13, len(head))) if head[at] < 0x80), 0)
-        if head[start : start + 1] == b"\x0a":
-            return Match(97 if probe.name == NAME else 93, "the graph of a SavedModel")
-        return None
+        if probe.name == NAME and probe.head[:2] == b"\x08\x01":
+            return Match(97, "the graph of a SavedModel")
+        return Match(93, "the graph of a SavedModel") if _begins_with_a_meta_graph(probe.head) else None
 
     def read(self, files: FileSet, limits: Limits) -> Model:
         from modelglot.formats.tf_saved_model.reading import read
@@ -65,6 +63,25 @@ class TfSavedModel:
         from modelglot.formats.tf_saved_model.reading import hazards
 
         return hazards(files, limits)
+
+
+def _begins_with_a_meta_graph(head: bytes) -> bool:
+    """Version 1, then a graph, which begins with what is said of it: its operators, tags or versions.
+
+    A Core ML model begins alike, with the name of an input in that place.
+    """
+    view = memoryview(head)
+    if head[:2] != b"\x08\x01":
+        return False
+    try:
+        at = 2
+        for wanted in (2, 1):
+            number, wire, _, at = field_head(view, at, 0)
+            if (number, wire) != (wanted, BYTES):
+                return False
+    except (ModelFileError, IndexError):  # the head of a short file
+        return False
+    return head[at : at + 1] in (b"\x12", b"\x1a", b"\x22", b"\x2a", b"\x32")
 
 
 FORMAT = TfSavedModel()
