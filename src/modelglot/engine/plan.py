@@ -180,7 +180,8 @@ def _graph_left(model: Model, target: Format, options: Options) -> Iterator[Loss
     """The computation that a file holds beside its weights; a target that could keep it does not lose it in passing."""
     if model.graph is not None and not model.graph.in_metadata and options.frame is None:
         own = target.info.name == model.format and "into" in target.info.can
-        what = f"the graph ({model.graph.dialect}, {model.graph.nodes:,} nodes): only the weights are written"
+        nodes = f"{model.graph.nodes:,} node{'s' * (model.graph.nodes != 1)}"
+        what = f"the graph ({model.graph.dialect}, {nodes}): only the weights are written"
         yield Loss("graph", what, "keep all tensors and their names" if own else None, stops=own)
 
 
