@@ -183,7 +183,8 @@ def _graph_left(model: Model, target: Format, options: Options) -> Iterator[Loss
     goes = model.graph is not None and model.graph.in_metadata and _holds_metadata(target)
     if model.graph is not None and not goes and options.frame is None:
         own = target.info.name == model.format and "into" in target.info.can
-        what = f"the graph ({model.graph.dialect}, {model.graph.nodes:,} nodes): only the weights are written"
+        nodes = f"{model.graph.nodes:,} node{'s' * (model.graph.nodes != 1)}"
+        what = f"the graph ({model.graph.dialect}, {nodes}): only the weights are written"
         yield Loss("graph", what, "keep all tensors and their names" if own else None, stops=own)
 
 

@@ -58,7 +58,7 @@ class Walk:
             self.main = graph.numbers(1, "i"), graph.numbers(2, "i")
         operators = list(self._operators(graph))
         self.operators.update(op.name for op in operators)
-        described(operators, weights, self.said)
+        described(operators, weights, self.tensors, self.said)
 
     def _weight(self, name: str, table: Table) -> str | None:
         """The full name of a tensor that has data; others are places for values that come while it runs."""
