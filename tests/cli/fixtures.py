@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import modelglot as mg
+from modelglot.containers.protobuf_write import delimited, integer
 
 
 def weights(layers: int = 4) -> dict[str, np.ndarray]:
@@ -44,6 +45,17 @@ def make(folder: Path) -> None:
         "version https://git-lfs.github.com/spec/v1\n"
         "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
     )
+    (folder / "graph.onnx").write_bytes(onnx_graph())
     (folder / "noise.xyz").write_bytes(struct.pack("<8Q", *range(77, 85)))
     evil = b"\x80\x02cposix\nsystem\nX\x09\x00\x00\x00echo evil\x85R."
     (folder / "evil.pkl").write_bytes(evil)
+
+
+def onnx_graph() -> bytes:
+    """One product with a weight of four numbers, by hand."""
+    node = delimited(1, "x") + delimited(1, "w") + delimited(2, "y") + delimited(3, "/fc") + delimited(4, "MatMul")
+    weight = integer(1, 2) + integer(1, 2) + integer(2, 1) + delimited(8, "w") + delimited(9, bytes(16))
+    port = delimited(1, integer(1, 1) + delimited(2, delimited(1, delimited(2, "n")) + delimited(1, integer(1, 2))))
+    ports = [delimited(number, delimited(1, name) + delimited(2, port)) for number, name in ((11, "x"), (12, "y"))]
+    graph = delimited(1, node) + delimited(2, "g") + delimited(5, weight) + b"".join(ports)
+    return integer(1, 8) + delimited(2, "hand") + delimited(7, graph) + delimited(8, integer(2, 17))

@@ -144,3 +144,12 @@ def test_a_saved_model_is_none(inner: bytes, tmp_path: Path) -> None:
     path.write_bytes(integer(1, 1) + delimited(2, delimited(1, inner)))
     with suppress(ModelFileError):
         assert detect(str(path))[0].info.name != "coreml"
+
+
+@pytest.mark.parametrize("length", [10, 9000])
+def test_the_first_version_is_no_saved_model(length: int, tmp_path: Path) -> None:
+    """Both begin with a 1 and a message; with a long description the kind of model is not in sight."""
+    own = delimited(100, delimited(3, "a" * length))
+    path = tmp_path / "m.mlmodel"
+    path.write_bytes(integer(1, 1) + delimited(2, DESCRIPTION + own) + delimited(500, dense()))
+    assert detect(str(path))[0].info.name == "coreml"

@@ -120,3 +120,20 @@ def test_basic_pitch_has_the_kernels_of_its_twins() -> None:
     assert (onnx & lite).total() >= 10
     apple = values(find("basic-pitch-4fmt", "Manifest.json"), 200)
     assert (onnx & apple).total() >= 4
+
+
+def kernels(path: Path, *, turned: bool = False) -> Counter[tuple[Any, bytes]]:
+    found = [v for v in mg.load(path).values() if v.ndim == 4 and v.shape[0] != 1]
+    return Counter((v.shape, (v.swapaxes(2, 3) if turned else v).tobytes()) for v in found)
+
+
+@pytest.mark.parametrize(("number", "name"), enumerate(("pnet", "rnet", "onet"), 1))
+def test_mtcnn_by_layer_is_its_twins(number: int, name: str, tmp_path: Path) -> None:
+    """As PyTorch lays them out, told by the graph and by the layers, kernels are equal, not only their values. The
+    PyTorch twin's images, and so its kernels, have height and width exchanged."""
+    onnx, caffe = tmp_path / "onnx.safetensors", tmp_path / "caffe.safetensors"
+    mg.convert(find("mtcnn-onnx", f"{name}.onnx"), onnx, layout="torch")
+    mg.convert(find("mtcnn-caffemodel", f"{number}.caffemodel"), caffe, layout="torch")
+    assert kernels(onnx)
+    assert kernels(onnx) == kernels(caffe)
+    assert kernels(onnx) == kernels(find("facenet-mtcnn-pt", f"{name}.pt"), turned=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelglot.core.layer import describe
+from modelglot.core.layer import GROUPS, describe
 
 _V1 = """
 0 None 35 AbsVal 1 Accuracy 30 ArgMax 2 BNLL 3 Concat 37 ContrastiveLoss 4 Convolution 5 Data 39 Deconvolution 6 Dropout
@@ -70,4 +70,4 @@ def _convolution(layer: Layer, index: int, shape: Sequence[int]) -> dict[str, An
     if spatial is None:
         return {}
     axes = "io" if transposed else "o1" if kind == "depthwise-conv" else "oi"
-    return describe(kind, "kernel", axes + spatial) | ({"caffe:group": group} if group > 1 else {})
+    return describe(kind, "kernel", axes + spatial) | ({GROUPS: group} if group > 1 else {})

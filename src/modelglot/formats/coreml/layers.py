@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from modelglot.containers.protobuf import VARINT, Field, varints
 from modelglot.core.errors import InvalidFileError
-from modelglot.core.layer import describe
+from modelglot.core.layer import GROUPS, describe
 
 _MOST = 64  # axes of a shape
 
@@ -57,12 +57,17 @@ def weights(kind: int, fields: Mapping[int, list[Field]]) -> Iterator[Weight]:
 def _convolution(n: _Layer) -> Iterator[Weight]:
     out, inner, groups, kernel = n(1), n(2), n(10) or 1, n.sizes(20) or (3, 3)
     if n(60):
-        yield Weight((90,), "weights", (inner, out // groups, *kernel), describe("conv-transpose", "kernel", "iohw"))
+        extra = describe("conv-transpose", "kernel", "iohw") | _groups(groups)
+        yield Weight((90,), "weights", (inner, out // groups, *kernel), extra)
         yield Weight((91,), "bias", (out,), describe("conv-transpose", "bias"))
         return
     kind, axes = ("depthwise-conv", "o1hw") if groups > 1 and inner == 1 else ("conv", "oihw")
-    yield Weight((90,), "weights", (out, inner, *kernel), describe(kind, "kernel", axes))
+    yield Weight((90,), "weights", (out, inner, *kernel), describe(kind, "kernel", axes) | _groups(groups))
     yield Weight((91,), "bias", (out,), describe(kind, "bias"))
+
+
+def _groups(count: int) -> dict[str, Any]:
+    return {GROUPS: count} if count > 1 else {}
 
 
 def _convolution3d(n: _Layer) -> Iterator[Weight]:

@@ -25,11 +25,12 @@ def sniff(probe: Probe) -> Match | None:
     named = probe.name.lower().endswith(".mlmodel")
     if score == 0 and named and head[:1] == b"\x08":
         return Match(45, "only the name says so")
-    return Match(max(score, 85 * named), "begins with the fields of a Core ML model") if score else None
+    score = 94 if named and score == 72 else score  # a SavedModel, which has no such name, can begin alike
+    return Match(score, "begins with the fields of a Core ML model") if score else None
 
 
 def _score(head: bytes) -> int:
-    """93 where the kind of model is in sight, 72 where only its description is, 0 where something else is."""
+    """96 where the kind of model is in sight, 72 where only its description is, 0 where something else is."""
     version = described = kind = False
     try:
         for number, wire, value, data in in_sight(head):
@@ -43,7 +44,7 @@ def _score(head: bytes) -> int:
                 return 0
     except ModelFileError:
         pass  # the end of what is in sight, or of a damaged file
-    return 93 if version and kind else 72 if version and described else 0
+    return 96 if version and kind else 72 if version and described else 0
 
 
 def _is_description(data: bytes) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from modelglot.core.errors import InvalidFileError, UnsupportedError, printable
-from modelglot.core.layer import describe
+from modelglot.core.layer import GROUPS, describe
 from modelglot.core.limits import Limits
 
 _MOST = 1 << 24  # of a size in one direction
@@ -116,7 +116,8 @@ def _convolution(section: Section, size: Size, _: list[Size]) -> Made:
     weights = _normed(section, kind, filters)
     if not section.number("dontload"):
         axes = "o1hw" if kind == "depthwise-conv" else "oihw"
-        return out, [*weights, Weight("weights", shape, describe(kind, "kernel", axes))]
+        more = {GROUPS: groups} if groups > 1 else {}
+        return out, [*weights, Weight("weights", shape, describe(kind, "kernel", axes) | more)]
     return out, []
 
 

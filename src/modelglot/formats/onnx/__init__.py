@@ -26,7 +26,7 @@ class Onnx:
         spec="https://github.com/onnx/onnx/blob/main/docs/IR.md",
         can=frozenset({"read", "write", "text-metadata", "folder", "into"}),
         dtypes=frozenset(NUMBERS),
-        blurb="a graph and its weights; without the graph of another ONNX file only a container of tensors is written",
+        blurb="a graph and its weights, which can be put into one (`--into`); other models become a box of tensors",
     )
 
     def sniff(self, probe: Probe) -> Match | None:

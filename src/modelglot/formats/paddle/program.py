@@ -10,7 +10,7 @@ from typing import Any
 from modelglot.containers.protobuf import VARINT, Field, varints
 from modelglot.core.errors import InvalidFileError
 from modelglot.core.graph import Graph, Port, Signature, counted
-from modelglot.core.layer import Use, agreed, describe
+from modelglot.core.layer import GROUPS, Use, agreed, describe
 from modelglot.core.limits import Limits
 
 _TYPES = {
@@ -159,7 +159,9 @@ def described(program: Program) -> dict[str, dict[str, Any]]:
         for parameter, use in uses:
             for name in op.inputs.get(parameter, []):
                 if name in program.variables and program.variables[name].is_weight:
-                    said.setdefault(name, []).append(describe(use.kind, use.role, use.axes, use.gates))
+                    groups = op.attributes.get("groups", 1)
+                    more = {GROUPS: groups} if use.role == "kernel" and groups > 1 else {}
+                    said.setdefault(name, []).append(describe(use.kind, use.role, use.axes, use.gates) | more)
                     if use.role == "kernel":
                         results = op.outputs.get("Output") or op.outputs.get("Out") or []
                         products.update(dict.fromkeys(results, use.kind))

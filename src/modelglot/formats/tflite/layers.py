@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from modelglot.containers.flatbuffer import Table
-from modelglot.core.layer import Use, describe
+from modelglot.core.layer import GROUPS, Use, describe
+from modelglot.core.tensor import Tensor
 
 
 class Operator(NamedTuple):
@@ -21,7 +22,12 @@ class Operator(NamedTuple):
 Rule = Callable[[Operator], Iterable[Use]]
 
 
-def described(operators: Iterable[Operator], weights: dict[int, str], said: dict[str, list[dict[str, Any]]]) -> None:
+def described(
+    operators: Iterable[Operator],
+    weights: dict[int, str],
+    tensors: Mapping[str, Tensor],
+    said: dict[str, list[dict[str, Any]]],
+) -> None:
     """Add what the operators of a subgraph say to ``said``, by name; ``weights`` names its tensors that have data."""
     known = dict(weights)
     for op in operators:
@@ -31,7 +37,16 @@ def described(operators: Iterable[Operator], weights: dict[int, str], said: dict
         for use in _RULES.get(op.name, _nothing)(op):
             name = known.get(op.inputs[use.input]) if use.input < len(op.inputs) else None
             if name is not None:
-                said.setdefault(name, []).append(describe(use.kind, use.role, use.axes, use.gates))
+                entry = describe(use.kind, use.role, use.axes, use.gates)
+                said.setdefault(name, []).append(entry | _groups(op, use, tensors[name]))
+
+
+def _groups(op: Operator, use: Use, tensor: Tensor) -> dict[str, Any]:
+    """The inputs of a depthwise kernel, whose last axis has all multipliers of each."""
+    multiplier = op.options.signed(3) if op.name == "DEPTHWISE_CONV_2D" and op.options is not None else 0
+    if use.role != "kernel" or multiplier < 1 or len(tensor.shape) != 4 or tensor.shape[3] % multiplier:
+        return {}
+    return {GROUPS: tensor.shape[3] // multiplier}
 
 
 def _nothing(_: Operator) -> Iterable[Use]:
