@@ -142,3 +142,15 @@ def test_it_is_not_written(tmp_path: Path) -> None:
     path = TestConformance().make(tmp_path)
     with pytest.raises(UnsupportedError):
         mg.convert(path, tmp_path / "b.ckpt", to="tf-v1-checkpoint")
+
+
+def test_what_stands_beside_it_leads_to_it(tmp_path: Path) -> None:
+    TestConformance().make(tmp_path)
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "model.ckpt"\n')
+    (tmp_path / "model.ckpt.meta").write_bytes(b"\x0a\x02\x22\0")
+    with pytest.raises(InvalidFileError, match="of version 1") as caught:
+        mg.open(tmp_path / "checkpoint")
+    assert caught.value.hint == "name that file"
+    with pytest.raises(ModelFileError) as again:
+        mg.open(tmp_path / "model.ckpt.meta")
+    assert "`model.ckpt`" in (again.value.hint or "")

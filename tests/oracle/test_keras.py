@@ -26,7 +26,8 @@ RNG = np.random.default_rng(0)
 
 
 def network(*, code: bool = False) -> keras.Model:
-    """Every kind of layer that `keras:` says something of."""
+    """Every kind of layer that `keras:` says something of; names begin anew with each."""
+    keras.utils.clear_session()
     words = keras.Input((8,))
     x = layers.Embedding(20, 6)(words)
     x = layers.Bidirectional(layers.LSTM(5, return_sequences=True))(x)

@@ -149,6 +149,24 @@ def test_slots_of_an_optimizer_by_object_are_its_component(tmp_path: Path) -> No
     assert np.array_equal(slots, optimizer.get_slot(kernels[0], "m").numpy())
 
 
+def test_a_training_checkpoint_laid_out_again_goes_on_training(tmp_path: Path) -> None:
+    """Same format, so nothing is left out; slots are tied to their variables."""
+    net, optimizer = Net(), v1.train.AdamOptimizer(0.1)
+    kernels = [layer.kernel for layer in net.layers]
+    optimizer.apply_gradients([(tf.ones_like(k), k) for k in kernels])
+    path = tf.train.Checkpoint(model=net, optimizer=optimizer).save(str(tmp_path / "a"))
+    receipt = mg.convert(path, f"{tmp_path}/b/", settings={"tf:kind": "object"}, max_shard_size="100")
+    assert not receipt.plan.losses
+    assert {p.path: p.tensors for p in mg.inspect(tmp_path / "b").parts} == {"model": 5, "optimizer": 6, "counters": 1}
+    other, again = Net(), v1.train.AdamOptimizer(0.1)
+    again.apply_gradients([(tf.zeros_like(layer.kernel), layer.kernel) for layer in other.layers])
+    made = tf.train.Checkpoint(model=other, optimizer=again)
+    made.restore(tf.train.latest_checkpoint(str(tmp_path / "b"))).assert_consumed()
+    for a, b in zip(kernels, (layer.kernel for layer in other.layers), strict=True):
+        assert np.array_equal(a, b)
+        assert np.array_equal(optimizer.get_slot(a, "m"), again.get_slot(b, "m"))
+
+
 def test_the_saver_restores_what_we_write(tmp_path: Path) -> None:
     torch.save({"a/w": torch.randn(3, 4), "a/b": torch.zeros(4), "step": torch.tensor(5)}, tmp_path / "a.pth")
     mg.convert(tmp_path / "a.pth", tmp_path / "out", to="tf-checkpoint")

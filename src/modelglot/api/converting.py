@@ -139,8 +139,10 @@ def make_plan(
     extra: list[Loss] = []
     can = place.format.info.can
     flat = lightning or "tree" not in can or (place.options.max_shard_size is not None and "tree-shards" not in can)
-    whole = isinstance(model.tree, Inert) or (isinstance(model.tree, Node) and model.tree.kind == "parts")
-    if component or flat or whole:
+    apart = isinstance(model.tree, Node) and model.tree.kind == "parts"
+    if apart and not component and model.format == place.format.info.name:
+        model = replace(model, tree=None)  # the same format has a place for all of them
+    elif component or flat or apart or isinstance(model.tree, Inert):
         model, extra, said = choose(model, component)
         route += [said] if said else []
     count = len(model.tensors)

@@ -103,27 +103,49 @@ def name_of(key: str) -> str:
 
 def key_of(name: str) -> str:
     """The key of a variable that is found by attributes named by the parts of ``name`` between slashes."""
-    return "/".join(_escaped(p) for p in name.split("/")) + _SUFFIX
+    return SLOT.join("/".join(map(_escaped, piece.split("/"))) for piece in name.split(SLOT)) + _SUFFIX
 
 
 def _escaped(part: str) -> str:
     return part.replace(".", "..")
 
 
+class _Graph:
+    """Objects made as names ask for them: children, slots as (variable, slot's name, slot)."""
+
+    def __init__(self) -> None:
+        self.children: list[dict[str, int]] = [{}]
+        self.slots: dict[int, list[tuple[int, str, int]]] = {}
+
+    def new(self) -> int:
+        self.children.append({})
+        return len(self.children) - 1
+
+    def at(self, path: str) -> int:
+        place = 0
+        for part in path.split("/"):
+            if part not in self.children[place]:
+                self.children[place][part] = self.new()
+            place = self.children[place][part]
+        return place
+
+    def object_of(self, name: str) -> int:
+        """The object of a variable; a slot belongs to the optimizer that its name ends in."""
+        variable, _, rest = name.partition(SLOT)
+        optimizer, _, slot = rest.rpartition("/")
+        if not optimizer:
+            return self.at(name)
+        made = self.new()
+        self.slots.setdefault(self.at(optimizer), []).append((self.at(variable), slot, made))
+        return made
+
+
 def graph_of(names: Mapping[str, str]) -> bytes:
     """The serialised graph of objects for variables, name -> key: an object an inner part of a name."""
-    nodes: list[dict[str, int]] = [{}]
-    keys: dict[int, tuple[str, str]] = {}
-    for name, key in names.items():
-        at = 0
-        for part in name.split("/"):
-            if part not in nodes[at]:
-                nodes[at][part] = len(nodes)
-                nodes.append({})
-            at = nodes[at][part]
-        keys[at] = name, key
+    graph = _Graph()
+    keys = {graph.object_of(name): (name, key) for name, key in names.items()}
     made = bytearray()
-    for number, children in enumerate(nodes):
+    for number, children in enumerate(graph.children):
         body = bytearray()
         for part, child in children.items():
             body += delimited(1, b"\x08" + varint(child) + delimited(2, part.encode()))
@@ -131,5 +153,8 @@ def graph_of(names: Mapping[str, str]) -> bytes:
             name, key = keys[number]
             said = delimited(1, VALUE.encode()) + delimited(2, name.encode()) + delimited(3, key.encode())
             body += delimited(2, said)
+        for variable, slot, place in graph.slots.get(number, ()):
+            said = b"\x08" + varint(variable) + delimited(2, slot.encode()) + b"\x18" + varint(place)
+            body += delimited(3, said)
         made += delimited(1, bytes(body))
     return bytes(made)

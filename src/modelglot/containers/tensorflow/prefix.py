@@ -85,6 +85,12 @@ def _from_state(files: FileSet, name: str, limits: Limits) -> Prefix:
     there, last = prefixes(files.names()), re.split(r"[\\/]", path)[-1]
     if last in there:
         return Prefix(last)
+    if last and last in files.names():
+        raise InvalidFileError(
+            f"the state file names {printable(last, code=True)}, which is a checkpoint of version 1",
+            path=source.path,
+            hint="name that file",
+        )
     with located(path=source.path):
         only = _only(files, there, f"the state file names {printable(path, code=True)}, which is not here")
     text = f"the state file names {printable(path, code=True)}, which is not here; {_shown(only)} is read"
