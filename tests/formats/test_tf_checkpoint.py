@@ -12,11 +12,12 @@ import modelglot as mg
 from modelglot.api.reading import read_model
 from modelglot.containers import sstable
 from modelglot.containers.snappy import decode
+from modelglot.containers.tensorflow.entry import entry_bytes, header_bytes
 from modelglot.containers.tensorflow.slices import slice_key
 from modelglot.core.errors import CannotOpenError, DamagedFileError, InvalidFileError, LossError, UnsupportedError
 from modelglot.core.limits import Limits
 from modelglot.core.tensor import Missing
-from modelglot.sources.checksums import masked, unmasked
+from modelglot.sources.checksums import checksum, crc32c, masked, unmasked
 from modelglot.testing.conformance import FormatConformance
 
 STATE = {"dense/kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "dense/bias": np.ones(3, np.float32)}
@@ -135,7 +136,6 @@ def test_tables_give_back_what_they_were_made_of(tmp_path: Path, count: int) -> 
     table = sstable.build(items)
     assert all(table.data[at : at + len(v)] == v for at, (_, v) in zip(table.values, items, strict=True))
     made = bytearray(table.data)
-    from modelglot.sources.checksums import checksum
     from modelglot.sources.file import FileSource
 
     for fixup in table.fixups:
@@ -153,6 +153,48 @@ def test_masks() -> None:
 # Written down from TensorFlow's own index of a partitioned variable.
 def test_the_key_of_a_slice() -> None:
     assert slice_key("part", ((0, 4), (0, -1))).hex() == "00" + b"part".hex() + "0001" + "0102" + "8084" + "807f"
+
+
+def made(folder: Path, *entries: tuple[str, int, tuple[int, ...]]) -> Path:
+    """Tensors of any of TensorFlow's types, one byte after another in the data."""
+    data, items = bytes(range(200)), [(b"", header_bytes(1))]
+    at = 0
+    for name, number, shape in sorted(entries):
+        size = int(np.prod(shape)) * {12: 1, 13: 4, 29: 1, 20: 1, 99: 1, 101: 4}[number]
+        crc = masked(crc32c(data[at : at + size]))
+        items.append((name.encode(), entry_bytes(number, shape, 0, at, size, crc)))
+        at += size
+    table = sstable.build(items)
+    index = bytearray(table.data)
+    for fixup in table.fixups:
+        value = checksum(fixup.kind, [bytes(index[fixup.offset : fixup.offset + fixup.length])])
+        index[fixup.targets[0] : fixup.targets[0] + 4] = value
+    (folder / "m.index").write_bytes(index)
+    (folder / "m.data-00000-of-00001").write_bytes(data)
+    return folder / "m"
+
+
+def test_types_without_a_like(tmp_path: Path) -> None:
+    """Quantized integers are integers that remember it; what has no numbers here is carried as bytes."""
+    kinds = {"q8": 12, "q32": 13, "int4": 29, "handle": 20, "new": 99, "reference": 101}
+    path = made(tmp_path, *((name, number, (3,)) for name, number in kinds.items()))
+    types = {n: t.type_name for n, t in read_model(str(path)).tensors.items()}
+    assert types == {
+        "q8": "u8",
+        "q32": "i32",
+        "int4": "int4",
+        "handle": "resource",
+        "new": "type 99",
+        "reference": "f32",
+    }
+    again = mg.convert(path, f"{tmp_path}/out/")
+    assert again.verified
+    before, after = read_model(str(path)).tensors, read_model(f"{tmp_path}/out").tensors
+    assert {n: t.extra.get("tf:dtype") for n, t in after.items()} == {
+        n: t.extra.get("tf:dtype") for n, t in before.items()
+    }
+    receipt = mg.convert(path, tmp_path / "a.safetensors", allow_loss=["dtype"])
+    assert sorted(receipt.digests) == ["q32", "q8", "reference"]
 
 
 SNAPPY = {  # by hand, from the description of the format

@@ -49,7 +49,7 @@ class Twin(torch.nn.Module):
 
 def test_a_keras_model_becomes_the_state_dict_of_its_twin(keras_file: tuple[Any, Path], tmp_path: Path) -> None:
     net, path = keras_file
-    mg.convert(path, tmp_path / "out.pth", layout="torch", allow_loss=["metadata"])
+    mg.convert(path, tmp_path / "out.pth", layout="torch")
     twin = Twin().eval()
     loaded = torch.load(tmp_path / "out.pth", weights_only=True)
     twin.load_state_dict(loaded)  # strict: every name is there, but the counter that PyTorch does without
@@ -62,7 +62,7 @@ def test_a_keras_model_becomes_the_state_dict_of_its_twin(keras_file: tuple[Any,
 def test_there_and_back_is_the_same(keras_file: tuple[Any, Path], tmp_path: Path) -> None:
     """Back from PyTorch, which says nothing of its layers, with the axes told."""
     _, path = keras_file
-    mg.convert(path, tmp_path / "torch.pth", layout="torch", allow_loss=["metadata"])
+    mg.convert(path, tmp_path / "torch.pth", layout="torch")
     told = ["conv.weight=oihw", "up.weight=iohw", "head.weight=oi", "deep.weight=(i8m2)1hw"]
     mg.convert(tmp_path / "torch.pth", tmp_path / "back.safetensors", layout="keras", axes=told)
     report = mg.diff(path, tmp_path / "back.safetensors", match="value")
@@ -162,5 +162,5 @@ def test_axes_that_do_not_fit(axes: str, words: str, tmp_path: Path) -> None:
 
 
 def test_a_plain_conversion_says_that_axes_stay(keras_file: tuple[Any, Path], tmp_path: Path) -> None:
-    receipt = mg.convert(keras_file[1], tmp_path / "a.pth", allow_loss=["metadata"])
+    receipt = mg.convert(keras_file[1], tmp_path / "a.pth")
     assert any("`--layout torch` turns them" in note.text for note in receipt.plan.notes)

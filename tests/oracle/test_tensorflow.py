@@ -18,8 +18,9 @@ from modelglot.containers.tensorflow import strings
 from modelglot.containers.tensorflow.slices import slice_key
 from modelglot.core.errors import DamagedFileError
 from modelglot.core.limits import Limits
+from modelglot.formats import registry
 from modelglot.sources.checksums import checksum
-from modelglot.sources.file import FileSource
+from modelglot.sources.file import FileSource, LocalFiles
 
 v1 = tf.compat.v1
 RNG = np.random.default_rng(0)
@@ -330,3 +331,14 @@ def test_a_frozen_network_says_its_layers(tmp_path: Path) -> None:
     assert said["dense kernel oi"] == kernels["turned"]
     assert said["dense bias"] == (5,)
     assert said["batch-norm scale"] == said["batch-norm variance"] == (4,)
+
+
+def test_operators_of_the_graph_beside_it_that_reach_outside(tmp_path: Path) -> None:
+    with tf.Graph().as_default():
+        kept = v1.get_variable("w", (2,))
+        v1.py_func(lambda: np.float32(1), [], tf.float32, name="mine")
+        with v1.Session() as session:
+            session.run(v1.global_variables_initializer())
+            v1.train.Saver([kept]).save(session, str(tmp_path / "m"))
+    found = list(registry.get("tf-checkpoint").hazards(LocalFiles(str(tmp_path / "m.index")), Limits()))
+    assert ["mine" in f.what and f.severity == "unsafe" for f in found] == [True]

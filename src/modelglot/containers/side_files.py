@@ -38,7 +38,7 @@ _WHAT = {
 }
 WEIGHTS = re.compile(
     r"\.(safetensors|bin|pt|pth|ckpt|gguf|ggml|onnx|onnx_data|h5|keras|msgpack|ot|npz|npy|tflite|pb|mlmodel|pkl"
-    r"|pdparams|pdiparams|caffemodel|weights|data-\d{5}-of-\d{5}|index|meta|index\.json)$"
+    r"|pdparams|pdiparams|pdmodel|data-\d{5}-of-\d{5}|index|meta|index\.json|caffemodel|weights|distcp)$"
 )
 _PART_OF_WORK = re.compile(r"(^|/)\.")
 

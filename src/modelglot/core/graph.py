@@ -32,13 +32,15 @@ class Signature(NamedTuple):
 class Graph:
     """``operators`` counts the nodes by operator, most frequent first, those of nested graphs and functions included;
     ``functions`` names what the file defines itself; ``dialect`` says what the graph is written in (``ONNX``).
-    ``in_metadata``: all of it stands in the model's metadata too, and goes where that goes."""
+    ``in_metadata``: all of it stands in the model's metadata too, and goes where that goes. ``about`` are keys of the
+    metadata that describe the graph and its file (producer, versions): without it they say nothing."""
 
     dialect: str
     signatures: tuple[Signature, ...] = ()
     operators: Mapping[str, int] = field(default_factory=dict)
     functions: tuple[str, ...] = ()
     in_metadata: bool = False
+    about: frozenset[str] = frozenset()
 
     @property
     def nodes(self) -> int:

@@ -12,6 +12,7 @@ from modelglot.core.encoding import Opaque
 from modelglot.core.errors import LossError, UnsupportedError, printable
 from modelglot.core.format import Format
 from modelglot.core.layout import Layout, Options, OutFile
+from modelglot.core.metadata import Metadata
 from modelglot.core.model import FileRef, Model, SideFile
 from modelglot.core.notes import Loss, Note
 from modelglot.core.tensor import Derived, Inline, Missing, Stored, Tensor
@@ -98,8 +99,9 @@ def plan(
 def _plan(
     model: Model, target: Format, options: Options, allow: tuple[str, ...], route: Iterable[str], more: Iterable[Loss]
 ) -> Plan:
-    losses = [*more, *missing(model), *_unholdable(model, target), *target.losses(model)]
-    losses += _graph_left(model, target, options)
+    graph = list(_graph_left(model, target, options))
+    model = _without_about(model) if graph and not _holds_metadata(target) else model
+    losses = [*more, *missing(model), *_unholdable(model, target), *target.losses(model), *graph]
     if "tree" not in target.info.can:
         losses += plain_loss(model.tree, stops=True)
     losses = list(dict.fromkeys(losses))
@@ -178,11 +180,22 @@ def _has_place(tensor: Tensor, target: Format) -> bool:
 
 def _graph_left(model: Model, target: Format, options: Options) -> Iterator[Loss]:
     """The computation that a file holds beside its weights; a target that could keep it does not lose it in passing."""
-    if model.graph is not None and not model.graph.in_metadata and options.frame is None:
+    goes = model.graph is not None and model.graph.in_metadata and _holds_metadata(target)
+    if model.graph is not None and not goes and options.frame is None:
         own = target.info.name == model.format and "into" in target.info.can
         nodes = f"{model.graph.nodes:,} node{'s' * (model.graph.nodes != 1)}"
         what = f"the graph ({model.graph.dialect}, {nodes}): only the weights are written"
         yield Loss("graph", what, "keep all tensors and their names" if own else None, stops=own)
+
+
+def _holds_metadata(target: Format) -> bool:
+    return bool(target.info.can & {"metadata", "text-metadata"})
+
+
+def _without_about(model: Model) -> Model:
+    """Without the metadata that only describes the graph, which stays behind."""
+    about = model.graph.about if model.graph else frozenset()
+    return replace(model, metadata=Metadata({k: e for k, e in model.metadata.entries() if k not in about}))
 
 
 def _is_file(side: SideFile, model: Model) -> bool:

@@ -115,14 +115,15 @@ def _one(files: FileSet, name: str, beside: str | None, limits: Limits) -> Model
         model, notes = read_config(config, f"`{_CONFIG}`", limits) if config is not None else (None, [])
         weights = read_weights(file, place, source.size, model, limits)
         layered = "layer_names" in file.attrs
+    metadata = Metadata({f"keras:{key}": Entry(text) for key, text in texts.items()})
     return Model(
         "keras-h5",
         (),
         weights.tensors,
         "model" if _CONFIG in texts else "weights" if layered else None,
-        Metadata({f"keras:{key}": Entry(text) for key, text in texts.items()}),
+        metadata,
         notes=(*notes, *weights.notes),
-        graph=graph(model) if model is not None else None,
+        graph=graph(model, metadata) if model is not None else None,
     )
 
 

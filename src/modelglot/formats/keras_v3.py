@@ -77,7 +77,7 @@ class KerasV3:
             parts(found),
             tuple(sides),
             (*archive.notes, *notes, *more),
-            graph(model) if model is not None else None,
+            graph(model, metadata) if model is not None else None,
         )
 
     def losses(self, model: Model) -> Iterable[Loss]:

@@ -45,7 +45,11 @@ def _losses(template: Model, model: Model, fitting: set[str]) -> Iterator[Loss]:
         yield Loss(KIND, f"{_some(differing)} of another dtype or shape", "`--dtype` casts; shapes must be equal")
     surplus = [printable(n, code=True) for n in model.tensors if n not in template.tensors]
     if surplus:
-        yield Loss(KIND, f"the template has no place for {_some(surplus)}", "`--rename` gives tensors the names of the template")
+        yield Loss(
+            KIND,
+            f"the template has no place for {_some(surplus)}",
+            "`--rename` gives tensors the names of the template",
+        )
     kept = [printable(n, code=True) for n, t in template.tensors.items() if n not in model.tensors and t.nbytes]
     if kept:
         yield Loss(KIND, f"the source does not have {_some(kept)}: the template's own would stay")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from modelglot.containers.keras.weights import meaning, names, plain_name
@@ -152,8 +152,8 @@ def every_layer(model: Layer) -> Iterator[Layer]:
         todo += [*reversed(layer.inner), *layer.wrapped.values()]
 
 
-def graph(model: Layer) -> Graph:
-    """Layers counted by class, and what goes in and comes out where it is said."""
+def graph(model: Layer, about: Iterable[str] = ()) -> Graph:
+    """Layers counted by class, and what goes in and comes out where it is said; ``about`` are keys of the metadata."""
     below = [layer for layer in every_layer(model) if layer is not model and not layer.inner]
     counts: dict[str, int] = {}
     for layer in below:
@@ -166,7 +166,7 @@ def graph(model: Layer) -> Graph:
         Port(name, "", None) for name in ends if isinstance(name, str) and name in {i.name for i in model.inner}
     )
     signatures = (Signature("main", tuple(inputs), outputs),) if inputs else ()
-    return Graph("Keras", signatures, counted(counts), in_metadata=True)
+    return Graph("Keras", signatures, counted(counts), in_metadata=True, about=frozenset(about))
 
 
 def _input(layer: Layer) -> Port | None:

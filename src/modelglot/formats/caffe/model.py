@@ -147,7 +147,8 @@ def read(files: FileSet, limits: Limits) -> Model:
     shapes = shapes or [tuple(dims[at : at + 4]) for at in range(0, len(dims) - 3, 4)]
     ports = tuple(Port(n, "f32", shapes[at] if at < len(shapes) else None) for at, n in enumerate(inputs))
     outputs = tuple(Port(n, "f32", None) for n in sorted(walk.made - walk.used))
-    graph = Graph("Caffe", (Signature("main", ports, outputs),), counted(walk.operators))
+    about = frozenset(["caffe.name"])
+    graph = Graph("Caffe", (Signature("main", ports, outputs),), counted(walk.operators), about=about)
     metadata = Metadata({"caffe.name": title} if title else {})
     return Model("caffe", files.refs(), walk.tensors, "+".join(sorted(generations)), metadata,
                  notes=tuple(_notes(walk)), graph=graph)  # fmt: skip

@@ -26,6 +26,8 @@ from modelglot.formats.coreml.weights import Reader
 
 MANIFEST = "Manifest.json"
 _NETWORKS, _PIPELINES, _PROGRAM = (303, 403, 500), (200, 201, 202), 502
+_TOOLS = "com.github.apple.coremltools."
+_ABOUT = frozenset(["coreml.specification_version", f"{_TOOLS}source", f"{_TOOLS}version"])
 
 
 @dataclass(slots=True)
@@ -91,6 +93,7 @@ def read(files: FileSet, limits: Limits) -> Model:
         (Signature("main", about.inputs, about.outputs),),
         counted(found.operators),
         tuple(found.functions),
+        about=_ABOUT,
     )
     metadata = _metadata(walk, found)
     return Model("coreml", files.refs(), tensors, walk.kinds[0], metadata, notes=tuple(_notes(walk)), graph=graph)

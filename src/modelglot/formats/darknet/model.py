@@ -41,8 +41,9 @@ def read(files: FileSet, limits: Limits) -> Model:
                 hint=f"is {printable(configuration, code=True)} the configuration of these weights?",
             )
     inputs = (Port("input", "f32", (size.c, size.h, size.w)),)
-    graph = Graph("Darknet", (Signature("main", inputs, ()),), counted(Counter(s.kind for s, _ in layers)))
     metadata = Metadata({"darknet.version": version, "darknet.seen": Entry(seen, "u64")})
+    operators = counted(Counter(s.kind for s, _ in layers))
+    graph = Graph("Darknet", (Signature("main", inputs, ()),), operators, about=frozenset(metadata))
     return Model("darknet", files.refs(), tensors, None, metadata, notes=_notes(tensors), graph=graph)
 
 

@@ -26,6 +26,7 @@ MARK = "modelglot.container"
 _TEXTS = {2: "producer_name", 3: "producer_version", 4: "domain", 6: "doc_string"}
 _NUMBERS = {1: "ir_version", 5: "model_version"}
 _OPSET, _PROPERTY = 8, 14
+_ABOUT = frozenset(f"onnx.{name}" for name in (*_NUMBERS.values(), *_TEXTS.values(), "opset_import"))
 
 
 @dataclass(slots=True)
@@ -114,7 +115,7 @@ def _metadata(about: About, texts: Mapping[str, list[str]], container: bool) -> 
 def _graph(walk: Walk, tensors: Mapping[str, Tensor], limits: Limits) -> Graph:
     inputs = [i for i in walk.inputs if port_name(i) not in tensors]  # IR 3 lists the weights among the inputs
     signature = Signature("main", tuple(port(i, limits) for i in inputs), tuple(port(o, limits) for o in walk.outputs))
-    return Graph("ONNX", (signature,), counted(walk.operators), tuple(walk.functions))
+    return Graph("ONNX", (signature,), counted(walk.operators), tuple(walk.functions), about=_ABOUT)
 
 
 def _notes(about: About, walk: Walk) -> Iterator[Note]:

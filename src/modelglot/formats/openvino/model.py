@@ -127,7 +127,8 @@ def read(files: FileSet, limits: Limits) -> Model:
         walk.graph(net, "")
         said = agreed(walk.said)
         tensors = {n: replace(t, extra=said[n]) if n in said else t for n, t in walk.tensors.items()}
-        graph = Graph("OpenVINO", (_signature(net),), counted(walk.operators))
+        about = frozenset(["openvino.version", "openvino.name", "openvino.about"])
+        graph = Graph("OpenVINO", (_signature(net),), counted(walk.operators), about=about)
     return Model("openvino", files.refs(), tensors, None, _metadata(net), graph=graph)
 
 

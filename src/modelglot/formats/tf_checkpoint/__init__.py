@@ -64,7 +64,9 @@ class TfCheckpoint:
         return layout(model, options)
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
+        from modelglot.formats.tf_checkpoint.reading import hazards
+
+        return hazards(files, limits)
 
 
 FORMAT = TfCheckpoint()

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from modelglot.containers.protobuf_file import message
 from modelglot.containers.tensorflow.bundle import read_bundle
 from modelglot.containers.tensorflow.graph import read_meta_graph, summary
+from modelglot.containers.tensorflow.hazards import findings
 from modelglot.containers.tensorflow.layers import layers
 from modelglot.containers.tensorflow.naming import named, texts
 from modelglot.containers.tensorflow.prefix import INDEX, META, find
-from modelglot.core.errors import ModelFileError, printable
+from modelglot.core.errors import ModelFileError, located, printable
 from modelglot.core.format import FileSet
 from modelglot.core.graph import Graph
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Note
+from modelglot.core.notes import Finding, Note
 
 
 def read(files: FileSet, limits: Limits) -> Model:
@@ -50,3 +51,12 @@ def _meta(files: FileSet, name: str, keys: Iterable[str], limits: Limits) -> _Me
     except ModelFileError as error:
         return None, {}, [Note("bad-graph", f"{printable(name, code=True)}: {error.what}", "warning")]
     return summary(meta.graph, meta.signatures), layers(meta.graph.nodes, keys), []
+
+
+def hazards(files: FileSet, limits: Limits) -> Iterator[Finding]:
+    """Of the graph beside the data, where there is one; tensors run nothing."""
+    name = find(files, limits).prefix + META
+    if name in files.names():
+        source = files.open(name)
+        with located(path=source.path):
+            yield from findings(read_meta_graph(message(source, limits), limits).graph, source.path)

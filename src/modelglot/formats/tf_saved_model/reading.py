@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from modelglot.containers.protobuf import Field
@@ -50,15 +51,16 @@ def read(files: FileSet, limits: Limits) -> Model:
         with located(path=source.path):
             tensors, metadata = constants(meta.graph, number, limits)
         tree, dialect = None, "constants"
+    about = _about(files, meta, there)
     return Model(
         "tf-saved-model",
         files.refs(),
         tensors,
         dialect,
-        Metadata({**_about(files, meta, there), **dict(metadata.entries())}),
+        Metadata({**about, **dict(metadata.entries())}),
         tree,
         notes=tuple(notes),
-        graph=summary(meta.graph, meta.signatures),
+        graph=replace(summary(meta.graph, meta.signatures), about=frozenset(about)),
     )
 
 

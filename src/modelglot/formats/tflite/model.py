@@ -24,6 +24,7 @@ from modelglot.formats.tflite.tensors import Storage, storage, tensor, texts, ty
 SUFFIX = ".tflite"
 _VERSION, _CODES, _SUBGRAPHS, _DESCRIPTION, _METADATA, _SIGNATURES = 0, 1, 2, 3, 6, 7  # fields of Model
 _RUNTIME = "min_runtime_version"
+_ABOUT = frozenset(["tflite.version", "tflite.description", "tflite.min_runtime_version"])
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ def read(files: FileSet, limits: Limits) -> Model:
         extras = agreed(walk.said)
         tensors = {n: replace(t, extra={**t.extra, **extras.get(n, {})}) for n, t in walk.tensors.items()}
         sides = tuple(_sides(root, walk.store))
-        graph_ = Graph("TensorFlow Lite", tuple(_signatures(root, walk)), counted(walk.operators))
+        graph_ = Graph("TensorFlow Lite", tuple(_signatures(root, walk)), counted(walk.operators), about=_ABOUT)
         metadata = _metadata(root, walk, sides)
     sides = tuple(side for side in sides if side.name != _RUNTIME)
     notes = tuple(_notes(tensors))
