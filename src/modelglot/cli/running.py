@@ -95,7 +95,8 @@ def _plan_lines(made: Plan) -> Iterator[Line]:
 def _loss_line(loss: Loss) -> Line:
     hint = f" ({loss.hint})" if loss.hint and not loss.stops else ""
     implied = loss.kind in ("component", "training-state", "side-files", "python-object", "graph")
-    return line(("left out: " if implied else "loss: ", "yellow"), printable(loss.what, limit=500), hint)
+    label = "left out: " if implied else "loss: " if loss.stops else "note: "
+    return line((label, "yellow"), printable(loss.what, limit=500), hint)
 
 
 @contextmanager

@@ -214,9 +214,9 @@ def _left_sides(model: Model, whole: list[SideFile]) -> Iterator[Loss]:
         (inside, "files inside the source that are not weights", None),
     ):
         if sides:
-            more = " ..." if len(sides) > 4 else ""
+            more = f" and {len(sides) - 4:,} more" if len(sides) > 4 else ""
             names = ", ".join(printable(s.name, code=True) for s in sides[:4]) + more
-            yield Loss("side-files", f"{len(sides)} {what} stay behind: {names}", hint, stops=False)
+            yield Loss("side-files", f"{what} stay behind: {names}", hint, stops=False)
 
 
 def _with_sides(sides: Iterable[SideFile], layout: Layout, steps: list[Step]) -> tuple[Layout, list[Step], list[Step]]:

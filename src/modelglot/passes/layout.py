@@ -215,10 +215,11 @@ def _regated(tensor: Tensor, world: str) -> Tensor:
 
 def _undecided(names: list[str]) -> Iterable[Loss]:
     if names:
-        shown = ", ".join(printable(n, code=True) for n in names[:6]) + (" ..." if len(names) > 6 else "")
+        more = f" and {len(names) - 6:,} more" if len(names) > 6 else ""
+        shown = ", ".join(printable(n, code=True) for n in names[:6]) + more
         yield Loss(
             "layout",
-            f"{len(names):,} tensors stay as they are, since nothing says what their axes are: {shown}",
+            f"as they were, since nothing says what their axes are: {shown}",
             "`--axes 'GLOB=hwio'` says it",
             stops=False,
         )
