@@ -13,6 +13,9 @@ from torch.distributed.checkpoint.metadata import ChunkStorageMetadata
 
 import modelglot as mg
 from modelglot.core.errors import ModelFileError
+from modelglot.core.limits import Limits
+from modelglot.formats import registry
+from modelglot.sources.file import LocalFiles
 from modelglot.testing.folders import FolderConformance
 
 STATE = {"model": {"w": torch.arange(12.0).reshape(3, 4), "b": torch.ones(4, dtype=torch.bfloat16)}, "step": 3}
@@ -112,3 +115,21 @@ def test_accelerate_keeps_it_in_a_folder_of_its_own(tmp_path: Path) -> None:
     saved(tmp_path / "pytorch_model_fsdp_0")
     saved(tmp_path / "optimizer_0")
     assert "model.w" in mg.open(tmp_path).tensors
+
+
+class _Harm:
+    def __reduce__(self) -> Any:
+        return print, ("harm",)
+
+
+def test_hazards_are_found_in_the_metadata_and_in_the_parts(tmp_path: Path) -> None:
+    def found(folder: Path) -> list[tuple[str, str | None]]:
+        reader = registry.get("dcp")
+        return [(Path(f.path).name, f.member) for f in reader.hazards(LocalFiles(str(folder)), Limits())]
+
+    saved(tmp_path / "plain")
+    assert found(tmp_path / "plain") == []
+    metadata = changed(tmp_path / "metadata", lambda m: setattr(m, "planner_data", _Harm()))
+    assert found(metadata) == [(".metadata", None)]
+    dcp.save({"harm": _Harm()}, checkpoint_id=tmp_path / "part", no_dist=True)
+    assert found(tmp_path / "part") == [("__0_0.distcp", "archive/data.pkl")]

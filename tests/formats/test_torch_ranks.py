@@ -10,6 +10,9 @@ import torch
 
 import modelglot as mg
 from modelglot.core.errors import InvalidFileError
+from modelglot.core.limits import Limits
+from modelglot.formats import registry
+from modelglot.sources.file import LocalFiles
 from modelglot.testing.folders import FolderConformance
 
 DATA = Path(__file__).parent / "data" / "ranks"
@@ -42,3 +45,12 @@ def test_two_models_side_by_side_are_not_guessed(tmp_path: Path) -> None:
             shutil.copy(DATA / f"rank{rank}.pt", tmp_path / f"{stem}_rank{rank}.pt")
     with pytest.raises(InvalidFileError, match="2 groups of files"):
         mg.open(tmp_path)
+
+
+def test_hazards_of_every_rank_are_found(tmp_path: Path) -> None:
+    shutil.copytree(DATA, tmp_path, dirs_exist_ok=True)
+    reader = registry.get("torch-ranks")
+    assert list(reader.hazards(LocalFiles(str(tmp_path)), Limits())) == []
+    torch.save({"harm": torch.nn.Linear(1, 1)}, tmp_path / "rank1.pt")
+    found = {f.path for f in reader.hazards(LocalFiles(str(tmp_path)), Limits()) if f.rule == "pickle-global"}
+    assert found == {str(tmp_path / "rank1.pt")}

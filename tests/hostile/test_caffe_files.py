@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from modelglot.containers.protobuf_write import delimited, head, integer
 from modelglot.core.errors import DamagedFileError, InvalidFileError, LimitError, ModelFileError, UnsupportedError
-from modelglot.core.limits import Limits
 from modelglot.formats.caffe import FORMAT
-from modelglot.sources.file import LocalFiles
+from modelglot.testing.refusal import refused
 
 SHAPE = delimited(7, delimited(1, b"\2"))
 DATA = delimited(5, bytes(8))
@@ -51,12 +49,4 @@ ROWS: dict[str, tuple[bytes, type[ModelFileError], str]] = {
 def test_is_refused(content: bytes, error: type[ModelFileError], text: str, tmp_path: Path) -> None:
     path = tmp_path / "m.caffemodel"
     path.write_bytes(content)
-    tracemalloc.start()
-    try:
-        with pytest.raises(error) as caught:
-            FORMAT.read(LocalFiles(str(path)), Limits())
-        assert tracemalloc.get_traced_memory()[1] < 4 << 20
-    finally:
-        tracemalloc.stop()
-    assert text in str(caught.value)
-    assert caught.value.path
+    refused(FORMAT, path, error, text)

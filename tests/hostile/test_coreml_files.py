@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from modelglot.core.errors import (
 from modelglot.core.limits import Limits
 from modelglot.formats.coreml import FORMAT
 from modelglot.sources.file import LocalFiles
+from modelglot.testing.refusal import refused
 
 
 def network(*layers: bytes) -> bytes:
@@ -128,15 +128,7 @@ def test_is_refused(content: bytes, error: type[ModelFileError], text: str, tmp_
     (tmp_path / "short.bin").write_bytes(b"ab")
     path = tmp_path / "m.mlmodel"
     path.write_bytes(content)
-    tracemalloc.start()
-    try:
-        with pytest.raises(error) as caught:
-            FORMAT.read(LocalFiles(str(path)), Limits())
-        assert tracemalloc.get_traced_memory()[1] < 4 << 20
-    finally:
-        tracemalloc.stop()
-    assert text in str(caught.value)
-    assert caught.value.path
+    refused(FORMAT, path, error, text)
 
 
 @pytest.mark.parametrize(

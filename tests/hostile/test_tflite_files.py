@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from modelglot.core.errors import (
 from modelglot.core.limits import Limits
 from modelglot.formats.tflite import FORMAT
 from modelglot.sources.file import LocalFiles
+from modelglot.testing.refusal import refused
 from modelglot.testing.tiny_flatbuffer import Vector, build, data, number, vector
 
 HUGE = 0x7FFF_FFFF
@@ -96,15 +96,7 @@ def test_is_refused(content: bytes, error: type[ModelFileError], text: str, tmp_
     (tmp_path / "beside").write_bytes(bytes(8))
     path = tmp_path / "model.tflite"
     path.write_bytes(content)
-    tracemalloc.start()
-    try:
-        with pytest.raises(error) as caught:
-            FORMAT.read(LocalFiles(str(path)), Limits())
-        assert tracemalloc.get_traced_memory()[1] < 4 << 20
-    finally:
-        tracemalloc.stop()
-    assert text in str(caught.value)
-    assert caught.value.path
+    refused(FORMAT, path, error, text)
 
 
 def test_what_is_made_by_hand_is_whole(tmp_path: Path) -> None:

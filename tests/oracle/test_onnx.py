@@ -415,3 +415,13 @@ def test_to_pth_and_npz(template: Path, tmp_path: Path) -> None:
     for name, array in wanted.items():
         assert np.array_equal(state[name].numpy(), array)
         assert np.array_equal(arrays[name], array)
+
+
+def test_to_a_tensorflow_checkpoint(template: Path, tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    mg.convert(template, tmp_path / "out", to="tf-checkpoint", allow_loss=["metadata"])
+    reader = tf.train.load_checkpoint(str(tmp_path / "out"))
+    wanted = mg.load(template)
+    assert set(reader.get_variable_to_shape_map()) >= set(wanted)
+    for name, array in wanted.items():
+        assert np.array_equal(reader.get_tensor(name), array)

@@ -137,3 +137,14 @@ def test_mtcnn_by_layer_is_its_twins(number: int, name: str, tmp_path: Path) -> 
     assert kernels(onnx)
     assert kernels(onnx) == kernels(caffe)
     assert kernels(onnx) == kernels(find("facenet-mtcnn-pt", f"{name}.pt"), turned=True)
+
+
+def test_basic_pitch_by_layer_is_its_tensorflow_lite_twin(tmp_path: Path) -> None:
+    """Kernels of both as PyTorch lays them out, from `oihw` and from `ohwi`: every one is equal."""
+    found = []
+    for suffix in (".onnx", ".tflite"):
+        mg.convert(find("basic-pitch-4fmt", suffix), tmp_path / f"out{suffix}.safetensors", layout="torch")
+        arrays = mg.load(tmp_path / f"out{suffix}.safetensors").values()
+        found.append({(v.shape, v.tobytes()) for v in arrays if v.ndim > 2 and v.size > 100})
+    assert len(found[0]) >= 9
+    assert found[0] == found[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from modelglot.core.errors import UnsupportedError
 from modelglot.core.layout import Layout, Options
 from modelglot.core.limits import Limits
 from modelglot.core.model import FileRef, Model
@@ -118,3 +119,19 @@ class Format(Protocol):
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
         """Constructs that would run or fetch something; nothing is imported, called or unpickled."""
         ...
+
+
+class ReadOnly:
+    """What a format says that is not written and holds nothing that could run; ``instead`` is what to write for it."""
+
+    info: FormatInfo
+    instead: str | None = None
+
+    def losses(self, model: Model) -> Iterable[Loss]:
+        return ()
+
+    def layout(self, model: Model, options: Options) -> Layout:
+        raise UnsupportedError(f"`{self.info.name}` is not written", hint=self.instead)
+
+    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
+        return ()

@@ -11,13 +11,13 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
+from modelglot.containers.torch_checkpoint.hazards import folder_hazards
 from modelglot.containers.torch_checkpoint.ranks import RankFile, items, mapping, read_ranks, scalars, size
 from modelglot.core.errors import DamagedFileError, InvalidFileError, UnsupportedError, located, printable
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss, Note
+from modelglot.core.notes import Finding, Note
 from modelglot.core.tensor import Tensor
 from modelglot.core.tree import Inert, Node, TensorRef
 from modelglot.core.views import joined, reshaped, run
@@ -28,7 +28,7 @@ _KEY = "optimizer_state_dict"
 Shapes = list[tuple[str, tuple[int, ...]]]
 
 
-class DeepSpeed:
+class DeepSpeed(ReadOnly):
     info = FormatInfo(
         name="deepspeed",
         title="DeepSpeed ZeRO",
@@ -38,6 +38,7 @@ class DeepSpeed:
         framework="pt",
         blurb="a folder of flat float32 parts, one a process (stages 1 to 3); read as whole weights",
     )
+    instead = "write a .pt file; DeepSpeed cuts it again"
 
     def sniff(self, probe: Probe) -> Match | None:
         if not probe.is_folder:
@@ -64,14 +65,8 @@ class DeepSpeed:
         return Model(self.info.name, files.refs(), tensors, f"ZeRO-{found.stage}", tree=found.tree(tensors),
                      notes=tuple(dict.fromkeys((*notes, *own))))  # fmt: skip
 
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("DeepSpeed's folders are not written", hint="write a .pt file; DeepSpeed cuts it again")
-
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
+        return folder_hazards(files, limits)
 
 
 def _folder(files: FileSet) -> tuple[str, list[Note]]:

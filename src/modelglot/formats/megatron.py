@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
+from modelglot.containers.torch_checkpoint.hazards import folder_hazards
 from modelglot.containers.torch_checkpoint.ranks import RankFile, read_ranks, scalars
 from modelglot.core.errors import DamagedFileError, InvalidFileError, UnsupportedError, located, printable
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss, Note
+from modelglot.core.notes import Finding, Note
 from modelglot.core.tensor import Tensor
 from modelglot.core.tree import Node, TensorRef, path_name, walk
 from modelglot.core.views import beside, joined, part
@@ -29,7 +29,7 @@ _COLUMNS = ("linear_proj", "linear_fc2", "dense_4h_to_h", "self_attention.dense"
 _GATED = ("linear_fc1", "dense_h_to_4h")
 
 
-class Megatron:
+class Megatron(ReadOnly):
     info = FormatInfo(
         name="megatron",
         title="Megatron",
@@ -39,6 +39,7 @@ class Megatron:
         framework="pt",
         blurb="tensor-parallel ranks of Megatron-LM (`mp_rank_00` ...), joined to whole weights",
     )
+    instead = "write a .pt file"
 
     def sniff(self, probe: Probe) -> Match | None:
         if not probe.is_folder:
@@ -73,14 +74,8 @@ class Megatron:
         return Model(self.info.name, files.refs(), tensors, f"{len(ranks)} tensor-parallel ranks", tree=tree,
                      notes=tuple(dict.fromkeys((*notes, *left))))  # fmt: skip
 
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("Megatron's ranks are not written", hint="write a .pt file")
-
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
+        return folder_hazards(files, limits)
 
 
 def _chosen(files: FileSet) -> tuple[list[str], list[Note]]:

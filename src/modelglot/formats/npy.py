@@ -5,15 +5,13 @@ Specification: numpy.org, ``numpy.lib.format``. Arrays of Python objects are pic
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from modelglot.core.errors import UnsupportedError, located
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe, Source
-from modelglot.core.layout import Layout, Options
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly, Source
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss, Note
+from modelglot.core.notes import Note
 from modelglot.core.tensor import Extent
 from modelglot.core.tree import Node, TensorRef
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 _MAGIC = b"\x93NUMPY"
 
 
-class Npy:
+class Npy(ReadOnly):
     info = FormatInfo(
         name="npy",
         title="NumPy .npy",
@@ -32,6 +30,7 @@ class Npy:
         can=frozenset({"read"}),
         blurb="one NumPy array without a name; arrays of Python objects are pickles",
     )
+    instead = "write .npz, which keeps the names"
 
     def sniff(self, probe: Probe) -> Match | None:
         if probe.is_folder or not probe.head.startswith(_MAGIC):
@@ -85,15 +84,6 @@ class Npy:
             place = Place(Extent(number, at, source.size - at))
             prefix = "" if header.shape == () and start == 0 else name
             return objects_record(prefix, Window(source, at, source.size - at), place, limits, at)
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("modelglot does not write .npy", hint="write .npz, which keeps the names")
-
-    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
 
 
 FORMAT = Npy()

@@ -12,13 +12,12 @@ from modelglot.containers import ocdbt, strict_json
 from modelglot.containers.jax_state import parted
 from modelglot.containers.ocdbt import Value
 from modelglot.containers.zarr import Store
-from modelglot.core.errors import InvalidFileError, UnsupportedError, located, printable
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.errors import InvalidFileError, located, printable
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.metadata import Entry, Metadata
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss, Note
+from modelglot.core.notes import Note
 from modelglot.core.tensor import Tensor
 from modelglot.core.tree import Node, TensorRef
 
@@ -28,7 +27,7 @@ _DEPTH = 6  # of folders: step / item / array / c / 0 / 0
 _ITEMS = ("state", "default", "params", "model")  # what the weights are usually called, in this order
 
 
-class Orbax:
+class Orbax(ReadOnly):
     info = FormatInfo(
         name="orbax",
         title="Orbax",
@@ -39,6 +38,7 @@ class Orbax:
         framework="flax",
         blurb="checkpoints of JAX: a folder of zarr arrays, plain or in an OCDBT store, usually compressed",
     )
+    instead = "write safetensors or msgpack, which JAX programs load"
 
     def sniff(self, probe: Probe) -> Match | None:
         if not probe.is_folder:
@@ -83,15 +83,6 @@ class Orbax:
                               f"leaves out what is zero: {shown}"))  # fmt: skip
         kind = "ocdbt" if f"{folder}{ocdbt.MANIFEST}" in names else "zarr"
         return Model(self.info.name, files.refs(), tensors, kind, _custom(tree), parted(root), (), tuple(notes))
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("orbax is not written", hint="write safetensors or msgpack, which JAX programs load")
-
-    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
 
 
 def _item(names: Iterable[str]) -> tuple[str, list[Note]]:

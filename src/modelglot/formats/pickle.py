@@ -9,11 +9,10 @@ from collections.abc import Iterable, Mapping
 
 from modelglot.containers.torch_checkpoint.detect import is_legacy
 from modelglot.core.errors import InvalidFileError, UnsupportedError, located, printable
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss, Note
+from modelglot.core.notes import Finding, Note
 from modelglot.core.tensor import Extent
 
 _SUFFIXES = (".pkl", ".pickle", ".pdparams", ".pdopt", ".p", ".joblib")
@@ -23,7 +22,7 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x04\x
                b"\x78\x5e": "zlib"}  # fmt: skip
 
 
-class Pickle:
+class Pickle(ReadOnly):
     info = FormatInfo(
         name="pickle",
         title="Python pickle",
@@ -32,6 +31,7 @@ class Pickle:
         can=frozenset({"read", "tree"}),
         blurb="any pickle: arrays in it are tensors, everything else is shown and never made",
     )
+    instead = "what reads it would run it: write safetensors"
 
     def sniff(self, probe: Probe) -> Match | None:
         head = probe.head
@@ -80,12 +80,6 @@ class Pickle:
         if not parts.named.tensors:
             parts.notes.append(Note("no-tensors", f"{_described(name, runner.globals)}; it holds no tensors"))
         return reading.model(files, self.info.name, parts)
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("pickle is not written: what reads it would run it")
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
         from modelglot.containers.torch_checkpoint.hazards import file_hazards

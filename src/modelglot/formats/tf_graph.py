@@ -15,18 +15,17 @@ from modelglot.containers.tensorflow.graph import read_graph, summary
 from modelglot.containers.tensorflow.hazards import findings
 from modelglot.containers.tensorflow.layers import layers
 from modelglot.core.errors import InvalidFileError, ModelFileError, UnsupportedError, located
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import KIB, Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss, Note
+from modelglot.core.notes import Finding, Note
 from modelglot.core.tensor import Tensor
 
 _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
 _SMALL = 64 * KIB
 
 
-class TfGraph:
+class TfGraph(ReadOnly):
     info = FormatInfo(
         name="tf-graph",
         title="TensorFlow graph",
@@ -65,12 +64,6 @@ class TfGraph:
             notes=tuple(notes),
             graph=summary(graph),
         )
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("TensorFlow graphs are not written")
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
         source, _ = _source(files)

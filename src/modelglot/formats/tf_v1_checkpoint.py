@@ -16,11 +16,10 @@ from modelglot.containers.tensorflow.prefix import table_kind
 from modelglot.containers.tensorflow.slices import Slice, extent_of, merged, slice_key, slice_of
 from modelglot.containers.tensorflow.tensor_proto import Place, read_value
 from modelglot.core.errors import InvalidFileError, UnsupportedError, located, printable
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss, Note
+from modelglot.core.notes import Note
 from modelglot.core.tensor import Extent, Missing, Stored, Tensor
 
 
@@ -33,7 +32,7 @@ class _Described(NamedTuple):
     slices: tuple[Slice, ...]
 
 
-class TfV1Checkpoint:
+class TfV1Checkpoint(ReadOnly):
     info = FormatInfo(
         name="tf-v1-checkpoint",
         title="TensorFlow checkpoint, version 1",
@@ -43,6 +42,7 @@ class TfV1Checkpoint:
         framework="tf",
         blurb="one table with the tensors inside, as TensorFlow wrote them before 2017",
     )
+    instead = "`--to tf-checkpoint`"
 
     def sniff(self, probe: Probe) -> Match | None:
         return Match(90, "a sorted table that is no bundle") if table_kind(probe) == "slices" else None
@@ -81,15 +81,6 @@ class TfV1Checkpoint:
                 raise InvalidFileError("a part that the table announces is not there", tensor=gone)
             tensors = {n: _merged(described[n], found) for n, found in parts.items()}
         return Model(self.info.name, files.refs(), tensors, notes=tuple(notes))
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("checkpoints of version 1 are not written", hint="`--to tf-checkpoint`")
-
-    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
 
 
 def _placer(block: Block, file: int) -> Place:

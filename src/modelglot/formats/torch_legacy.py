@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from modelglot.containers.torch_checkpoint.detect import is_legacy, is_torch_tar
-from modelglot.core.errors import InvalidFileError, UnsupportedError
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.errors import InvalidFileError
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss
+from modelglot.core.notes import Finding
 
 
-class TorchLegacy:
+class TorchLegacy(ReadOnly):
     info = FormatInfo(
         name="torch-legacy",
         title="PyTorch before 1.6",
@@ -26,6 +25,7 @@ class TorchLegacy:
         framework="pt",
         blurb="five pickles and raw storages, or a tar of them; still common for older weights",
     )
+    instead = "write torch-zip"
 
     def sniff(self, probe: Probe) -> Match | None:
         if is_legacy(probe.head):
@@ -45,12 +45,6 @@ class TorchLegacy:
         if source.size > 262 and source.pread(257, 5) == b"ustar":
             return reading.model(files, self.info.name, read_tar(files, name, limits), "tar")
         return reading.model(files, self.info.name, read_legacy(files, name, limits))
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("torch-legacy is not written", hint="write torch-zip")
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
         from modelglot.containers.torch_checkpoint.hazards import file_hazards

@@ -12,13 +12,13 @@ from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
 
+from modelglot.containers.torch_checkpoint.hazards import folder_hazards
 from modelglot.containers.torch_checkpoint.ranks import RankFile, items, read_ranks, size
 from modelglot.core.errors import DamagedFileError, InvalidFileError, UnsupportedError, located, printable
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss, Note
+from modelglot.core.notes import Finding, Note
 from modelglot.core.tensor import Missing, Tensor
 from modelglot.core.tree import Inert, Node, TensorRef, path_name, walk
 from modelglot.core.views import assembled
@@ -28,7 +28,7 @@ _REBUILD = "torch._tensor._rebuild_from_type_v2"  # called with a function, the 
 _DTENSOR, _SHARDED = "DTensor", "ShardedTensor"
 
 
-class TorchRanks:
+class TorchRanks(ReadOnly):
     info = FormatInfo(
         name="torch-ranks",
         title="PyTorch, a file a rank",
@@ -38,6 +38,7 @@ class TorchRanks:
         framework="pt",
         blurb="state dicts of DTensors or ShardedTensors (FSDP), saved by each process: `model_rank_0.pt` ...",
     )
+    instead = "write `--to dcp`, or one .pt file"
 
     def sniff(self, probe: Probe) -> Match | None:
         if not probe.is_folder:
@@ -63,14 +64,8 @@ class TorchRanks:
         return Model(self.info.name, files.refs(), tensors, f"{len(ranks)} ranks", tree=tree,
                      notes=tuple(dict.fromkeys((*notes, *own))))  # fmt: skip
 
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("files of single ranks are not written", hint="write `--to dcp`, or one .pt file")
-
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
+        return folder_hazards(files, limits)
 
 
 def _groups(names: Iterable[str]) -> dict[tuple[str, str], dict[int, re.Match[str]]]:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from modelglot.containers.torch_checkpoint.detect import zip_kind
 from modelglot.core.errors import InvalidFileError, UnsupportedError, printable
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import MIB, Limits
 from modelglot.core.model import Model, SideFile
-from modelglot.core.notes import Finding, Loss, Note
+from modelglot.core.notes import Finding, Note
 from modelglot.core.tree import Inert, TensorRef, walk
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 _DECLARED = re.compile(r"__(?:parameters|buffers)__ = \[([^\]]*)\]")
 
 
-class TorchScript:
+class TorchScript(ReadOnly):
     info = FormatInfo(
         name="torchscript",
         title="TorchScript",
@@ -35,6 +34,7 @@ class TorchScript:
         framework="pt",
         blurb="a compiled PyTorch module: tensors, constants and code, which is listed and never run",
     )
+    instead = "its code cannot be made from weights: write torch-zip"
 
     def sniff(self, probe: Probe) -> Match | None:
         kind = zip_kind(probe)
@@ -96,12 +96,6 @@ class TorchScript:
                     f"for its state are not shown: {shown}",
                 )
             )
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("torchscript is not written: its code cannot be made from weights")
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
         from modelglot.containers.torch_checkpoint.hazards import file_hazards

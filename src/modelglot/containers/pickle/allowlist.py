@@ -29,6 +29,16 @@ torch.per_tensor_affine torch.per_tensor_symmetric torch.per_channel_affine torc
 torch.per_channel_affine_float_qparams torch.jit._pickle.build_intlist torch.jit._pickle.build_tensorlist
 torch.jit._pickle.build_doublelist torch.jit._pickle.build_boollist torch.jit._pickle.restore_type_tag
 torch.jit._pickle.build_tensor_from_id
+torch.distributed.tensor.DTensor torch.distributed.tensor._dtensor_spec.DTensorSpec
+torch.distributed.tensor._dtensor_spec.TensorMeta torch.distributed.tensor._dtensor_spec.ShardOrderEntry
+torch.distributed.tensor.placement_types.Shard torch.distributed.tensor.placement_types._StridedShard
+torch.distributed.tensor.placement_types.Replicate torch.distributed.tensor.placement_types.Partial
+torch.distributed.device_mesh.DeviceMesh torch.distributed._mesh_layout._MeshLayout
+torch.distributed._mesh_layout._FlatLayout torch.distributed.checkpoint.metadata.Metadata
+torch.distributed.checkpoint.metadata.TensorStorageMetadata torch.distributed.checkpoint.metadata.BytesStorageMetadata
+torch.distributed.checkpoint.metadata.ChunkStorageMetadata torch.distributed.checkpoint.metadata.TensorProperties
+torch.distributed.checkpoint.metadata.MetadataIndex torch.distributed.checkpoint.metadata.StorageMeta
+torch.distributed.checkpoint.metadata._MEM_FORMAT_ENCODING torch.distributed.checkpoint.filesystem._StorageInfo
 """
 _STORAGES = [f"torch.{module}{name}" for module in ("", "storage.", "cuda.") for name in STORAGE_CLASSES]
 _UNTYPED = [f"torch.storage.{name}" for name in ("UntypedStorage", "TypedStorage", "_UntypedStorage", "_TypedStorage")]

@@ -18,6 +18,7 @@ from modelglot.core.format import FileSet, Source
 from modelglot.core.limits import Limits
 from modelglot.core.notes import Finding
 
+_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 _STREAMS = 64  # pickles one after another in one file
 
 
@@ -29,14 +30,22 @@ def file_hazards(files: FileSet, limits: Limits, name: str | None = None) -> Ite
     source = files.open(name)
     head = source.pread(0, min(512, source.size))
     if head[:4] == LOCAL:
-        yield from _zip(source, limits)
+        yield from zip_hazards(source, limits)
     elif head[257:262] == b"ustar":
         yield from _tar(source, limits)
     else:
         yield from stream_hazards(Window(source, 0, source.size), limits, source.path, None)
 
 
-def _zip(source: Source, limits: Limits) -> Iterator[Finding]:
+def folder_hazards(files: FileSet, limits: Limits) -> Iterator[Finding]:
+    """Findings of every file of a folder that has a name of PyTorch's, two levels down too."""
+    for name in files.names(depth=2):
+        if name.endswith(_SUFFIXES):
+            yield from file_hazards(files, limits, name)
+
+
+def zip_hazards(source: Source, limits: Limits) -> Iterator[Finding]:
+    """Findings of every pickle in an archive."""
     try:
         archive = Archive(source, limits)
     except ModelFileError as error:

@@ -5,22 +5,18 @@ Specification: github.com/BVLC/caffe, src/caffe/proto/caffe.proto.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from modelglot.containers.protobuf import BYTES, VARINT, in_sight
-from modelglot.core.errors import ModelFileError, UnsupportedError
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.errors import ModelFileError
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss
 
 SUFFIX = ".caffemodel"
 _WIRES = {1: BYTES, 2: BYTES, 3: BYTES, 5: VARINT, 6: BYTES, 7: VARINT, 8: BYTES, 100: BYTES}
 _INPUT_DIM = 4  # packed by some writers, one by one by others
 
 
-class Caffe:
+class Caffe(ReadOnly):
     info = FormatInfo(
         name="caffe",
         title="Caffe",
@@ -43,15 +39,6 @@ class Caffe:
         from modelglot.formats.caffe.model import read
 
         return read(files, limits)
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("Caffe models are not written")
-
-    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
 
 
 def _fits(head: bytes) -> bool:

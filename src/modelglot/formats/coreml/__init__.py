@@ -5,17 +5,12 @@ Specification: apple.github.io/coremltools/mlmodel; the weight file is that of c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from modelglot.core.errors import UnsupportedError
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss
 
 
-class CoreMl:
+class CoreMl(ReadOnly):
     info = FormatInfo(
         name="coreml",
         title="Core ML",
@@ -34,15 +29,6 @@ class CoreMl:
         from modelglot.formats.coreml.model import read
 
         return read(files, limits)
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("Core ML models are not written")
-
-    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
 
 
 FORMAT = CoreMl()

@@ -5,19 +5,14 @@ Specification: github.com/pjreddie/darknet, src/parser.c; github.com/AlexeyAB/da
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from modelglot.core.errors import UnsupportedError
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss
 
 WEIGHTS, CONFIGURATION = ".weights", ".cfg"
 
 
-class Darknet:
+class Darknet(ReadOnly):
     info = FormatInfo(
         name="darknet",
         title="Darknet",
@@ -45,15 +40,6 @@ class Darknet:
         from modelglot.formats.darknet.model import read
 
         return read(files, limits)
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("Darknet weights are not written")
-
-    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
 
 
 def _is_configuration(start: bytes) -> bool:

@@ -56,7 +56,9 @@ class Dcp:
         return layout(model, options)
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
+        from modelglot.formats.dcp.read import hazards
+
+        return hazards(files, limits, _folder(files))
 
 
 def _folder(files: FileSet) -> str:

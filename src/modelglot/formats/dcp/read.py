@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from math import prod
 from typing import Any, NamedTuple
 
@@ -11,16 +12,18 @@ from modelglot.containers.pickle.torch_storage import TORCH_DTYPES
 from modelglot.containers.pickle.window import Window
 from modelglot.containers.torch_checkpoint import reading
 from modelglot.containers.torch_checkpoint.archive import TorchArchive
+from modelglot.containers.torch_checkpoint.hazards import file_hazards, zip_hazards
 from modelglot.core.dtype import DTYPES, DType
 from modelglot.core.errors import CannotOpenError, InvalidFileError, UnsupportedError, located, printable
-from modelglot.core.format import FileSet
+from modelglot.core.format import FileSet, Source
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Note
+from modelglot.core.notes import Finding, Note
 from modelglot.core.tensor import Missing, Tensor
 from modelglot.core.tree import Inert, Node, TensorRef, key_text
 from modelglot.core.views import assembled
 from modelglot.formats.dcp import INDEX
+from modelglot.sources.part import Part
 
 _TENSOR, _BYTES = "TensorStorageMetadata", "BytesStorageMetadata"
 
@@ -33,13 +36,10 @@ class _Part(NamedTuple):
 
 def read(files: FileSet, limits: Limits, folder: str) -> Model:
     """``folder`` is empty or ends with a ``/``."""
-    name = folder + INDEX
-    source = files.open(name)
-    files.index(name)
-    limits.check("pickle", source.size, "the metadata")
+    source = files.open(folder + INDEX)
+    files.index(folder + INDEX)
     with located(path=source.path):
-        root, _ = reading.machine(Window(source, 0, source.size), limits, None).run()
-        top = _attributes(root, "Metadata")
+        top = _metadata(source, limits)
         described, parts = top.get("state_dict_metadata"), dict(_parts(top.get("storage_data")))
         if not isinstance(described, Node) or not described.is_mapping:
             raise InvalidFileError("the metadata lists no tensors")
@@ -51,6 +51,21 @@ def read(files: FileSet, limits: Limits, folder: str) -> Model:
             values[key_text(key)] = checkpoint.value(key_text(key), entry)
     tree = _tree(values, top.get("planner_data"))
     return Model("dcp", files.refs(), checkpoint.tensors, tree=tree, notes=tuple(checkpoint.notes()))
+
+
+def hazards(files: FileSet, limits: Limits, folder: str) -> Iterator[Finding]:
+    """Of the metadata, which is a pickle, and of each part, which is an archive with one."""
+    yield from file_hazards(files, limits, folder + INDEX)
+    source = files.open(folder + INDEX)
+    with located(path=source.path):
+        parts = sorted({part for _, part in _parts(_metadata(source, limits).get("storage_data"))})
+    for path, group in groupby(parts, key=lambda part: part.path):
+        try:
+            whole = files.open(folder + path)
+        except CannotOpenError:
+            continue
+        for part in group:
+            yield from zip_hazards(Part(whole, part.offset, part.length), limits)
 
 
 class _Checkpoint:
@@ -112,6 +127,12 @@ class _Checkpoint:
         for path, count in self.missing.items():
             text = f"{printable(path, code=True)} is missing, which has {count:,} parts"
             yield Note("missing-shard", text, "warning")
+
+
+def _metadata(source: Source, limits: Limits) -> Node:
+    limits.check("pickle", source.size, "the metadata")
+    root, _ = reading.machine(Window(source, 0, source.size), limits, None).run()
+    return _attributes(root, "Metadata")
 
 
 def _contents(archive: TorchArchive) -> Named:

@@ -5,20 +5,16 @@ Source: the loaders of llama.cpp before August 2023 and of whisper.cpp; figures 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from modelglot.core.errors import InvalidFileError, UnsupportedError
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.errors import InvalidFileError
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss
 
 # the four bytes as they stand in the file -> what they are called
 MAGICS = {b"lmgg": "ggml", b"fmgg": "ggmf", b"tjgg": "ggjt"}
 
 
-class Ggml:
+class Ggml(ReadOnly):
     info = FormatInfo(
         name="ggml",
         title="GGML",
@@ -27,6 +23,7 @@ class Ggml:
         can=frozenset({"read"}),
         blurb="llama.cpp's files before GGUF (ggml, ggmf, ggjt 1 to 3), and those of whisper.cpp",
     )
+    instead = "write GGUF, which took its place"
 
     def sniff(self, probe: Probe) -> Match | None:
         name = MAGICS.get(probe.head[:4])
@@ -38,15 +35,6 @@ class Ggml:
         if files.primary is None:
             raise InvalidFileError("a folder is not one file", path=files.root, hint="name the file")
         return read(files, files.primary, limits)
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("ggml is not written", hint="write GGUF, which took its place")
-
-    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
 
 
 FORMAT = Ggml()

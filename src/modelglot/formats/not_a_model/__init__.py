@@ -5,21 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from modelglot.core.errors import ModelFileError, UnknownFormatError, UnsupportedError
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.errors import ModelFileError, UnknownFormatError
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss
 from modelglot.formats.not_a_model import mistakes, neighbours
 from modelglot.formats.not_a_model.found import Found, Look
 
 _HEAD, _TAIL = 4096, 65536
 
 
-class NotAModel:
+class NotAModel(ReadOnly):
     info = FormatInfo(
         name="not-a-model",
         title="not a model",
@@ -37,15 +33,6 @@ class NotAModel:
     def read(self, files: FileSet, limits: Limits) -> Model:
         """Never returns: raises DamagedFileError, UnknownFormatError or UnsupportedError with what to do."""
         raise explain(files) or UnknownFormatError("this is nothing that is known", path=files.root)
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("`not-a-model` is not written")
-
-    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
 
 
 def explain(files: FileSet, name: str | None = None, *, least: int = 0) -> ModelFileError | None:

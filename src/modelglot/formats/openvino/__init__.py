@@ -5,17 +5,12 @@ Specification: docs.openvino.ai, "OpenVINO IR format" and "Operation sets".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from modelglot.core.errors import UnsupportedError
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss
 
 
-class OpenVino:
+class OpenVino(ReadOnly):
     info = FormatInfo(
         name="openvino",
         title="OpenVINO IR",
@@ -42,15 +37,6 @@ class OpenVino:
         from modelglot.formats.openvino.model import read
 
         return read(files, limits)
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("OpenVINO models are not written")
-
-    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
 
 
 FORMAT = OpenVino()

@@ -5,21 +5,17 @@ Specification: github.com/PaddlePaddle/Paddle, paddle/fluid/framework/framework.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from modelglot.containers.protobuf import BYTES, in_sight
-from modelglot.core.errors import ModelFileError, UnsupportedError
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.errors import ModelFileError
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss
 
 PROGRAM, WEIGHTS = ".pdmodel", ".pdiparams"
 OLD_PROGRAM, OLD_WEIGHTS = "__model__", "__params__"
 
 
-class Paddle:
+class Paddle(ReadOnly):
     info = FormatInfo(
         name="paddle",
         title="PaddlePaddle",
@@ -45,15 +41,6 @@ class Paddle:
         from modelglot.formats.paddle.model import read
 
         return read(files, limits)
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("Paddle models are not written")
-
-    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
 
 
 def _is_stream(head: bytes) -> bool:

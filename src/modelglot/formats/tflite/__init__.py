@@ -5,19 +5,14 @@ Specification: github.com/tensorflow/tensorflow, tensorflow/compiler/mlir/lite/s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from modelglot.core.errors import UnsupportedError
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
-from modelglot.core.layout import Layout, Options
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, ReadOnly
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
-from modelglot.core.notes import Finding, Loss
 
 SUFFIX = ".tflite"
 
 
-class TfLite:
+class TfLite(ReadOnly):
     info = FormatInfo(
         name="tflite",
         title="TensorFlow Lite",
@@ -37,15 +32,6 @@ class TfLite:
         from modelglot.formats.tflite.model import read
 
         return read(files, limits)
-
-    def losses(self, model: Model) -> Iterable[Loss]:
-        return ()
-
-    def layout(self, model: Model, options: Options) -> Layout:
-        raise UnsupportedError("TensorFlow Lite files are not written")
-
-    def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
-        return ()
 
 
 FORMAT = TfLite()
