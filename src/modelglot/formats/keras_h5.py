@@ -89,7 +89,7 @@ class KerasH5:
 
     def layout(self, model: Model, options: Options) -> Layout:
         """One file, a dataset a tensor under its name."""
-        return Layout((weights_file(options.name or "model.weights.h5", model).file,))
+        return Layout((weights_file(options.name or "model.weights.h5", model),))
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterator[Finding]:
         if files.primary is None:

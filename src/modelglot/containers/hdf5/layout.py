@@ -27,13 +27,7 @@ class Dataset(NamedTuple):
     attributes: dict[str, str] = {}
 
 
-class LaidOut(NamedTuple):
-    """The file, and the bytes of its metadata together."""
-
-    file: OutFile
-
-
-def lay_out(name: str, datasets: Iterable[Dataset]) -> LaidOut:
+def lay_out(name: str, datasets: Iterable[Dataset]) -> OutFile:
     """``name`` with these datasets, in the groups that their paths say."""
     h5py, record = library(), _Record()
     slots: list[Slot] = []
@@ -47,7 +41,7 @@ def lay_out(name: str, datasets: Iterable[Dataset]) -> LaidOut:
                 if offset is None:
                     raise InvalidFileError("no space was set aside in the HDF5 file", tensor=dataset.path)
                 slots.append(Slot(dataset.path, offset, dataset.nbytes))
-    return LaidOut(OutFile(name, record.size, tuple(record.pieces(slots)), tuple(slots)))
+    return OutFile(name, record.size, tuple(record.pieces(slots)), tuple(slots))
 
 
 def _make(h5py: Any, file: Any, dataset: Dataset) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from modelglot.containers.hdf5.layout import Dataset, LaidOut, lay_out
+from modelglot.containers.hdf5.layout import Dataset, lay_out
 from modelglot.containers.zip_layout import Entry, build
 from modelglot.core.errors import printable
 from modelglot.core.layout import Fixup, OutFile, Piece, Slot
@@ -27,7 +27,7 @@ def losses(model: Model) -> Iterator[Loss]:
         yield Loss("ties", f"{shared} share their bytes and are each written (+{size:,} bytes)", stops=False)
 
 
-def weights_file(name: str, model: Model) -> LaidOut:
+def weights_file(name: str, model: Model) -> OutFile:
     """A dataset a tensor, under its name as a path. What `losses` names is left out."""
     bad = _bad_names(model)
     kept = [t for t in model.tensors.values() if t.name not in bad and not isinstance(t.data, Missing)]
@@ -36,7 +36,7 @@ def weights_file(name: str, model: Model) -> LaidOut:
 
 def archive(name: str, model: Model, texts: Iterable[tuple[str, bytes]], weights: str) -> OutFile:
     """A stored zip of the texts and the weights. The HDF5 file inside is one member, whose checksum covers its data."""
-    inner = weights_file(weights, model).file
+    inner = weights_file(weights, model)
     entries = [Entry(n, text) for n, text in texts]
     whole = build(name, [*entries, Entry(weights, b"", weights, inner.size, alignment=64)])
     (member,) = whole.slots

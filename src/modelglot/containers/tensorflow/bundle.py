@@ -5,7 +5,7 @@ Source: tensorflow/core/util/tensor_bundle, its description of the format.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -17,7 +17,7 @@ from modelglot.containers.tensorflow.entry import Entry, Header, entry, header
 from modelglot.containers.tensorflow.prefix import INDEX, data_name
 from modelglot.containers.tensorflow.slices import extent_of, merged, shown, slice_key
 from modelglot.core.dtype import DTYPES
-from modelglot.core.encoding import PLAIN, Encoding, Opaque
+from modelglot.core.encoding import Opaque
 from modelglot.core.errors import DamagedFileError, InvalidFileError, ModelFileError, located, printable
 from modelglot.core.format import FileSet
 from modelglot.core.limits import KIB, Limits
@@ -61,10 +61,10 @@ class _Reader:
         self._there = set(files.names(prefix.count("/") or 1))
         self._parts: dict[bytes, Entry] = {}
 
-    def read(self, found: object) -> None:
+    def read(self, found: Iterable[tuple[bytes, bytes]]) -> None:
         keys: list[tuple[str, Entry]] = []
         first = True
-        for key, value in found:  # type: ignore[attr-defined]
+        for key, value in found:
             if first:
                 if key:
                     raise InvalidFileError("the index of the checkpoint begins without a header")
@@ -107,19 +107,18 @@ class _Reader:
             self.bundle.tensors[name] = self._tensor(name, found, found.shape, word)
 
     def _tensor(self, name: str, found: Entry, shape: tuple[int, ...], word: Kind) -> Tensor:
-        dtype, encoding = word.dtype, PLAIN
+        dtype = word.dtype
         extra: Mapping[str, Any] = {"tf:dtype": found.dtype} if is_quantized(found.dtype) else EMPTY
         if dtype is None:
             extra = {"tf:dtype": found.dtype, "tf:crc32c": found.crc}
-            dtype, plain = DTYPES["opaque"], Opaque(word.word, found.size)
-            return Tensor(name, dtype, shape, self._stored(found, whole=False), plain, extra)
+            raw = Opaque(word.word, found.size)
+            return Tensor(name, DTYPES["opaque"], shape, self._stored(found, whole=False), raw, extra)
         need = prod(shape) * dtype.itemsize
         if need != found.size:
             raise InvalidFileError(
                 f"{found.size:,} bytes are stored, but {word.word} of shape {list(shape)} needs {need:,}"
             )
-        data: Encoding = encoding
-        return Tensor(name, dtype, shape, self._stored(found), data, extra)
+        return Tensor(name, dtype, shape, self._stored(found), extra=extra)
 
     def _stored(self, found: Entry, *, whole: bool = True) -> Stored | Missing:
         place = self._shard(found.shard)
