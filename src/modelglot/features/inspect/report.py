@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -142,6 +143,8 @@ def plain(value: Any) -> Any:
     if is_array(value):
         head = [plain(value[i]) for i in range(min(len(value), 8))]
         return head if len(value) <= 8 else {"length": len(value), "first": head}
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, bytes):
         return {"bytes": len(value), "first": value[:32].hex()}
     if isinstance(value, str):
@@ -193,6 +196,7 @@ def short(metadata: Metadata, key: str, *, cut: int = CUT) -> str:
     value = metadata[key]
     if is_array(value):
         head = ", ".join(str(plain(value[i])) for i in range(min(4, len(value))))
-        return f"[{head}{', ...' if len(value) > 4 else ''}] ({len(value):,} values)"
-    text = " ".join(str(plain(value)).split())
+        return f"[{head}]" if len(value) <= 4 else f"[{head}, ...] ({len(value):,} values)"
+    text = json.dumps(plain(value), ensure_ascii=False) if isinstance(value, dict) else str(plain(value))
+    text = " ".join(text.split())
     return text if len(text) <= cut else f"{text[:cut]}... ({len(text):,} characters)"
