@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import pytest
 
@@ -45,9 +46,10 @@ def three(changes: dict[str, Any], chunk: bytes = CHUNK) -> dict[str, bytes]:
     return {"w/zarr.json": json.dumps({**VERSION3, **changes}).encode(), "w/c/0": chunk}
 
 
-def record(body: bytes, magic: int = 0x0CDB3A2A) -> bytes:
-    """An uncompressed OCDBT record."""
-    return magic.to_bytes(4, "big") + (len(body) + 18).to_bytes(8, "little") + b"\0\0" + body + b"\0\0\0\0"
+def record(body: bytes, magic: int = 0x0CDB3A2A, kind: bytes = b"\0\0") -> bytes:
+    """An OCDBT record; ``kind`` is its version and its compression."""
+    whole = magic.to_bytes(4, "big") + (len(body) + 18).to_bytes(8, "little") + kind + body
+    return whole + google_crc32c.value(whole).to_bytes(4, "little")
 
 
 CONFIG = bytes(16) + b"\0\x64\xff\x01\x04\0"  # id, one manifest, sizes, arity, no compression
@@ -94,12 +96,13 @@ ROWS: dict[str, tuple[dict[str, bytes], str]] = {
     ),
     "ocdbt: another magic": ({"manifest.ocdbt": record(CONFIG, 0x0CDB20DE)}, "no OCDBT record"),
     "ocdbt: a cut manifest": ({"manifest.ocdbt": record(CONFIG)[:-1]}, "another length"),
+    "ocdbt: a byte that changed": ({"manifest.ocdbt": record(CONFIG).replace(b"\x64", b"\x65")}, "its checksum"),
     "ocdbt: an empty manifest": ({"manifest.ocdbt": record(b"")}, "too early"),
-    "ocdbt: a new version": ({"manifest.ocdbt": record(CONFIG)[:12] + b"\1\0" + record(CONFIG)[14:]}, "version 1"),
+    "ocdbt: a new version": ({"manifest.ocdbt": record(CONFIG, kind=b"\1\0")}, "version 1"),
     "ocdbt: an unknown compression": (
-        {"manifest.ocdbt": record(CONFIG)[:12] + b"\0\7" + record(CONFIG)[14:]}, "compression 7"),
+        {"manifest.ocdbt": record(CONFIG, kind=b"\0\7")}, "compression 7"),
     "ocdbt: zstd that is none": (
-        {"manifest.ocdbt": record(CONFIG)[:12] + b"\0\1" + record(CONFIG)[14:]}, "compressed data is damaged"),
+        {"manifest.ocdbt": record(CONFIG, kind=b"\0\1")}, "compressed data is damaged"),
     "ocdbt: 2^60 data files": ({"manifest.ocdbt": record(CONFIG + b"\xff" * 8 + b"\x0f")}, "do not fit"),
     "ocdbt: a number without end": ({"manifest.ocdbt": record(bytes(16) + b"\xff" * 30)}, "more than ten bytes"),
     "ocdbt: the root outside of the folder": (manifest(b"../x"), "outside its folder"),

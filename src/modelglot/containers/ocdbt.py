@@ -12,6 +12,7 @@ from modelglot.containers.codecs import whole
 from modelglot.core.errors import DamagedFileError, InvalidFileError, UnsupportedError, located, printable
 from modelglot.core.format import FileSet
 from modelglot.core.limits import MIB, Limits
+from modelglot.sources.checksums import crc32c
 
 MANIFEST = "manifest.ocdbt"
 _MANIFEST, _NODE = 0x0CDB3A2A, 0x0CDB20DE  # what each kind of record begins with, big-endian
@@ -97,6 +98,8 @@ def _body(files: FileSet, place: _Place, magic: int) -> _Reader:
             raise UnsupportedError(f"version {raw[12]} of OCDBT", offset=12)
         if raw[13] not in (0, 1):
             raise UnsupportedError(f"compression {raw[13]} of OCDBT", offset=13)
+        if crc32c(raw[:-4]) != int.from_bytes(raw[-4:], "little"):
+            raise DamagedFileError("a record is not what its checksum says", hint="copy the folder again")
         return _Reader(whole(("raw", "zstd")[raw[13]], raw[14:-4], _MOST))
 
 
