@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import modelglot as mg
-from modelglot.api.converting import finish, make_plan
+from modelglot.api.converting import make_plan
+from modelglot.api.finishing import finish
 from modelglot.core.errors import (
     CannotWriteError,
     DamagedFileError,

@@ -19,9 +19,10 @@ import pytest
 from corpus import lines
 from llama_runtime import Runtime
 
-from modelglot.api.converting import resolve_target, run
+from modelglot.api.finishing import run
 from modelglot.api.memory import MemoryPool
 from modelglot.api.reading import read_model
+from modelglot.api.target import resolve_target
 from modelglot.core.metadata import Metadata
 from modelglot.families.family import Config, Family
 from modelglot.families.tokenizer import from_folder, specials, to_folder

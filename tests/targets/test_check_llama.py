@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import modelglot
-from modelglot.api.converting import finish, plan_model, resolve_target
+from modelglot.api.finishing import finish, plan_model
 from modelglot.api.reading import read_model
+from modelglot.api.target import resolve_target
 from modelglot.core.metadata import Entry, Metadata
 from modelglot.core.model import Model
 

@@ -11,8 +11,9 @@ import pytest
 from go_template import render
 
 import modelglot
-from modelglot.api.converting import finish, plan_model, resolve_target
+from modelglot.api.finishing import finish, plan_model
 from modelglot.api.reading import read_model
+from modelglot.api.target import resolve_target
 from modelglot.cli.main import run
 from modelglot.containers.modelfile import Modelfile, parse
 from modelglot.core.errors import LossError, TargetExistsError, UnsupportedError

@@ -9,10 +9,12 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from modelglot.api.converting import Target, finish, make_plan, plan_model, resolve_target
+from modelglot.api.converting import make_plan
+from modelglot.api.finishing import finish, plan_model
 from modelglot.api.language import from_folder, is_folder_of_transformers
 from modelglot.api.methods import decoded
 from modelglot.api.reading import PathLike, read_model
+from modelglot.api.target import Target, resolve_target
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.layout import Layout
 from modelglot.core.limits import Limits

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from modelglot.api.converting import Target, finish, plan_model, resolve_target, to_bytes
+from modelglot.api.finishing import finish, plan_model
 from modelglot.api.importance import load_imatrix
 from modelglot.api.language import from_folder, is_folder_of_transformers
 from modelglot.api.methods import decoded
 from modelglot.api.original import from_meta, is_original
 from modelglot.api.reading import PathLike, read_model
+from modelglot.api.target import Target, resolve_target, to_bytes
 from modelglot.core.encoding import BLOCKS
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.limits import Limits

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modelglot.api.converting import resolve_target, run, to_bytes
+from modelglot.api.finishing import run
 from modelglot.api.memory import MemoryPool, gather
 from modelglot.api.reading import PathLike
+from modelglot.api.target import resolve_target, to_bytes
 from modelglot.core.metadata import Metadata
 from modelglot.core.model import Model
 from modelglot.engine.execute import Receipt

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from modelglot.api.converting import Target
 from modelglot.api.packing import TARGETS, make_pack_plan
+from modelglot.api.target import Target
 from modelglot.cli.errors import NO
 from modelglot.cli.options import from_option, json_option, limit_option
 from modelglot.cli.running import run_options, run_plan

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from modelglot.api.converting import Target, finish
+from modelglot.api.finishing import finish
+from modelglot.api.target import Target
 from modelglot.cli.options import print_json
 from modelglot.core.errors import printable
 from modelglot.core.notes import Loss

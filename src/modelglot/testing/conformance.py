@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from modelglot.api.converting import resolve_target
 from modelglot.api.reading import read_as, read_model
 from modelglot.api.saving import save
+from modelglot.api.target import resolve_target
 from modelglot.core.errors import ModelFileError
 from modelglot.core.format import Format
 from modelglot.core.limits import Limits

@@ -1,0 +1,81 @@
+"""A model and a place: lay out, move, prove."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from modelglot.api.reading import read_as
+from modelglot.api.target import Target
+from modelglot.core.format import Format
+from modelglot.core.limits import Limits
+from modelglot.core.model import Model
+from modelglot.core.notes import Loss
+from modelglot.engine.digest import tensor_digests
+from modelglot.engine.execute import Progress, Receipt, execute
+from modelglot.engine.plan import Plan, plan
+from modelglot.engine.pool import Pool, SourcePool
+from modelglot.formats import registry
+from modelglot.passes.text_metadata import to_text, with_framework, wrap_blocks
+
+
+def plan_model(model: Model, place: Target, allow: Iterable[str], route: list[str], extra: Iterable[Loss]) -> Plan:
+    """Fit the model to what the target can hold, then lay it out."""
+    text = "text-metadata" in place.format.info.can
+    framework = registry.get(model.format).info.framework if model.files else None
+    model = replace(model, metadata=with_framework(model.metadata, framework, keep=text))
+    if text:
+        model = wrap_blocks(replace(model, metadata=to_text(model.metadata)))
+    route = [*route, f"write {place.format.info.name}"]
+    return plan(model, place.format, place.options, allow=tuple(allow), route=route, losses=extra)
+
+
+def finish(
+    made: Plan,
+    place: Target,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    threads: int | None = None,
+    verify: bool = True,
+    on_event: Callable[[Progress], None] | None = None,
+    sources: Pool | None = None,
+) -> Receipt:
+    """Execute a plan at its place."""
+    path = place.path
+    named = place.options.name is not None and not place.options.folder
+    if made.folder and named:  # one name was given and several files came of it
+        path = os.path.dirname(path) or "."
+    check = _reader(place.format, made, threads) if verify else None
+    return execute(
+        made, path, force=force, resume=resume, threads=threads, verify=check, on_event=on_event, sources=sources
+    )
+
+
+def run(model: Model, place: Target, *, force: bool, allow: Iterable[str], sources: Pool) -> Receipt:
+    """Write a model whose bytes come from ``sources``."""
+    return finish(plan_model(model, place, allow, ["read memory"], ()), place, force=force, sources=sources)
+
+
+def _reader(format: Format, made: Plan, threads: int | None) -> Callable[[str, list[str]], dict[str, str]]:
+    """Reads the written files with the format's own reader; digests by the names that were written."""
+
+    def check(folder: str, names: list[str]) -> dict[str, str]:
+        weights = [f.name for f in made.layout.files if f.slots or f.pieces]
+        if not weights:
+            return {}
+        main = weights[0] if len(weights) == 1 else weights[-1]
+        model = read_as(format, os.path.join(folder, main), Limits())
+        model = wrap_blocks(model) if _wrapped(made) else model
+        pool = SourcePool(model.files)
+        try:
+            return tensor_digests(model.tensors.values(), pool, threads=threads or 2)
+        finally:
+            pool.close()
+
+    return check
+
+
+def _wrapped(made: Plan) -> bool:
+    return any(n.code == "raw-blocks" for n in made.notes)
