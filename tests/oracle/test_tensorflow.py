@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import ml_dtypes
 import numpy as np
 import pytest
@@ -76,13 +77,53 @@ def test_our_files_are_byte_for_byte_the_savers(tmp_path: Path) -> None:
 
 
 def test_laid_out_again_in_more_files(tmp_path: Path) -> None:
-    """The graph beside it is not written again, and that is said."""
+    """The graph beside it goes along: TensorFlow 1 imports it and restores into it."""
     path = saved_by_saver(tmp_path / "tf", {"a": np.ones((4, 5), np.float32), "b": np.zeros(7)})
     receipt = mg.convert(path, f"{tmp_path}/out/", max_shard_size="60")
-    assert [(loss.kind, loss.stops) for loss in receipt.plan.losses] == [("graph", False)]
+    assert not receipt.plan.losses
     by_tf = read_by_tf(tmp_path / "out")
     assert {n: v.sum() for n, v in by_tf.items()} == {"a": 20, "b": 0}
     assert len(list((tmp_path / "out").glob("*.data-*"))) == 2
+    with tf.Graph().as_default(), v1.Session() as session:
+        saver = v1.train.import_meta_graph(str(tmp_path / "out" / "model.meta"))
+        saver.restore(session, str(tmp_path / "out" / "model"))
+        assert session.run("a:0").sum() == 20
+
+
+def test_a_part_of_a_checkpoint_leaves_the_graph_behind(tmp_path: Path) -> None:
+    path = saved_by_saver(tmp_path / "tf", {"a": np.ones((4, 5), np.float32), "b": np.zeros(7)})
+    receipt = mg.convert(path, f"{tmp_path}/out/", include=["a"])
+    assert [(loss.kind, loss.stops) for loss in receipt.plan.losses] == [("graph", False)]
+    assert read_by_tf(tmp_path / "out").keys() == {"a"}
+
+
+def keras_trained(seed: int) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    net = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4), keras.layers.BatchNormalization()])
+    net.compile("adam", "mse")
+    net.fit(np.ones((4, 6)), np.ones((4, 4)), verbose=0)
+    return net
+
+
+def test_objects_of_keras_stay_those_of_keras(tmp_path: Path) -> None:
+    """Keras keeps variables a second time in lists of its optimizer: the graph of objects is kept whole. Weights that
+    went through another format are put back into it."""
+    net = keras_trained(1)
+    tf.train.Checkpoint(model=net, optimizer=net.optimizer).write(str(tmp_path / "a"))
+    mg.convert(tmp_path / "a", tmp_path / "b.index")
+    mg.convert(tmp_path / "a", tmp_path / "a.safetensors")
+    other = keras_trained(2)
+    tf.train.Checkpoint(model=other, optimizer=other.optimizer).write(str(tmp_path / "c"))
+    mg.convert(tmp_path / "a.safetensors", tmp_path / "d.index", template=tmp_path / "c", allow_loss=["into"])
+    for name in ("b", "d"):
+        made = keras_trained(3)
+        read = tf.train.Checkpoint(model=made, optimizer=made.optimizer).read(str(tmp_path / name))
+        read.assert_consumed()
+        for wanted, found in zip(net.get_weights(), made.get_weights(), strict=True):
+            assert np.array_equal(wanted, found)
+        slots = (net if name == "b" else other).optimizer.variables
+        for wanted, found in zip(slots, made.optimizer.variables, strict=True):
+            assert np.array_equal(wanted, found)
 
 
 @pytest.mark.parametrize("shard", [None, "200"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, runtime_checkable
 
+from modelglot.api.reading import existing
 from modelglot.core.errors import UnsupportedError
 from modelglot.core.format import FileSet, Format
 from modelglot.core.layout import Options
@@ -15,8 +16,9 @@ from modelglot.core.notes import Loss
 from modelglot.sources.file import LocalFiles
 
 
+@runtime_checkable
 class Framed(Protocol):
-    """A format that can put weights into a file that exists: ``into`` is in its ``info.can``."""
+    """A format that can put weights into a file that exists."""
 
     def frame(self, files: FileSet, limits: Limits) -> Any:
         """All that `layout` needs of a file to write it again around other weights."""
@@ -25,14 +27,16 @@ class Framed(Protocol):
 
 def has_frames(format: Format, model: Model) -> bool:
     """True where the model is of that format, and weights can be put into its file."""
-    return "into" in format.info.can and model.format == format.info.name
+    return isinstance(format, Framed) and model.format == format.info.name
 
 
 def framed(format: Format, options: Options, path: str, limits: Limits | None) -> Options:
-    """Options that keep everything but the weights of the file at ``path``."""
-    files = LocalFiles(path)
+    """Options that keep everything but the weights of the file at ``path``, where the format can do that."""
+    if not isinstance(format, Framed):
+        return options
+    files = LocalFiles(existing(path))
     try:
-        return replace(options, frame=cast("Framed", format).frame(files, limits or Limits()))
+        return replace(options, frame=format.frame(files, limits or Limits()))
     finally:
         files.close()
 
@@ -47,6 +51,8 @@ def check_template(format: Format, template: Model) -> None:
 
 def type_losses(before: Model, after: Model) -> Iterator[Loss]:
     """Casts change tensors, and nothing of the graph around them."""
+    if before.graph is None:
+        return
     changed = [n for n, t in after.tensors.items() if n in before.tensors and t.dtype != before.tensors[n].dtype]
     if changed:
         was, now = before.tensors[changed[0]].dtype, after.tensors[changed[0]].dtype

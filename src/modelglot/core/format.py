@@ -16,7 +16,7 @@ class FormatInfo(NamedTuple):
     """``name`` is kebab-case and what ``--to`` and ``--from`` take. ``suffixes`` start with a dot, the usual one first.
 
     ``can`` is a subset of read, write, shards (several output files), tree (nested values), tree-shards (both at once),
-    metadata (typed), text-metadata (``str -> str`` only), ties, folder.
+    metadata (typed), text-metadata (``str -> str`` only), ties, folder, into (weights go into the graph of its file).
     ``dtypes`` names the dtypes and block encodings a writer can hold as they are. ``framework`` is the label that
     safetensors files carry for tensors of this origin (``pt``), which some loaders insist on.
     """

@@ -6,6 +6,7 @@ Specification: www.tensorflow.org/guide/checkpoint; TensorFlow's tensor_bundle.h
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from modelglot.containers.tensorflow.dtypes import NUMBERS
 from modelglot.core.format import FileSet, FormatInfo, Match, Probe
@@ -57,6 +58,11 @@ class TfCheckpoint:
         from modelglot.formats.tf_checkpoint.writing import losses
 
         return losses(model)
+
+    def frame(self, files: FileSet, limits: Limits) -> Any:
+        from modelglot.formats.tf_checkpoint.writing import frame
+
+        return frame(files, limits)
 
     def layout(self, model: Model, options: Options) -> Layout:
         from modelglot.formats.tf_checkpoint.writing import layout

@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from modelglot.containers.tensorflow.bundle import GRAPH, TEXT
+from modelglot.containers.tensorflow.bundle import GRAPH, TEXT, read_bundle
 from modelglot.containers.tensorflow.bundle_layout import Item, bundle_files, of_tensor, of_texts
 from modelglot.containers.tensorflow.dtypes import NUMBERS
+from modelglot.containers.tensorflow.naming import named
 from modelglot.containers.tensorflow.object_graph import COUNTER, graph_of, key_of
-from modelglot.containers.tensorflow.prefix import INDEX, STATE
+from modelglot.containers.tensorflow.prefix import INDEX, META, STATE, find
 from modelglot.core.encoding import Opaque
 from modelglot.core.errors import UnsupportedError, printable
+from modelglot.core.format import FileSet
 from modelglot.core.layout import Layout, Options, OutFile, Piece, shard
+from modelglot.core.limits import Limits
 from modelglot.core.model import Model, ties
 from modelglot.core.notes import Loss
 from modelglot.sources.checksums import crc32c, masked
 
 SETTING = "tf:kind"
 _NAME, _COUNT = "model", (1).to_bytes(8, "little")
+
+
+class Frame(NamedTuple):
+    """Of a checkpoint whose weights are written anew: ``keys`` by the names of the tensors, the graph of objects where
+    there is one, and the ``.meta`` beside it."""
+
+    keys: dict[str, str]
+    objects: bytes | None
+    meta: bytes | None
+
+
+def frame(files: FileSet, limits: Limits) -> Frame:
+    """All but the tensors. Raises LimitError for a ``.meta`` that is too long to be held."""
+    prefix = find(files, limits).prefix
+    bundle = read_bundle(files, prefix, limits)
+    meta = None
+    if prefix + META in files.names():
+        source = files.open(prefix + META)
+        limits.check("header", source.size, "the graph beside the data")
+        meta = source.pread(0, source.size)
+    keys = named(bundle, files.open(prefix + INDEX).path, limits, {}).keys
+    return Frame(keys, bundle.object_graph, meta)
 
 
 def losses(model: Model) -> Iterator[Loss]:
@@ -41,8 +67,10 @@ def losses(model: Model) -> Iterator[Loss]:
 
 def layout(model: Model, options: Options) -> Layout:
     """Tensors in the order of their keys, as TensorFlow's writer has them; what `losses` names is left out."""
-    objects = _is_object_based(options)
-    keys = {n: key_of(n) if objects else n for n in model.tensors if not _bad_name(n)}
+    kept = options.frame if isinstance(options.frame, Frame) else None
+    objects = _is_object_based(model, options)
+    known = kept.keys if kept and objects == (kept.objects is not None) else {}
+    keys = {n: known.get(n) or (key_of(n) if objects else n) for n in model.tensors if not _bad_name(n)}
     names = sorted(keys, key=lambda n: keys[n].encode())
     groups = shard({n: model.tensors[n].nbytes for n in names}, options)
     prefix, folder = _prefix(options)
@@ -50,8 +78,10 @@ def layout(model: Model, options: Options) -> Layout:
     items = [[item for item in group if item is not None] for group in made]
     items[-1] += _texts(model)
     if objects:
-        items[-1] += _objects(keys, model)
+        items[-1] += [of_texts(GRAPH, (), [kept.objects])] if kept and kept.objects else _objects(keys, model)
     files = bundle_files(prefix, items)
+    if kept and kept.meta is not None:
+        files.append(OutFile(prefix + META, len(kept.meta), (Piece(0, kept.meta),)))
     if folder:
         said = prefix.replace("\\", "\\\\").replace('"', '\\"')
         state = f'model_checkpoint_path: "{said}"\nall_model_checkpoint_paths: "{said}"\n'.encode()
@@ -59,8 +89,10 @@ def layout(model: Model, options: Options) -> Layout:
     return Layout(tuple(files))
 
 
-def _is_object_based(options: Options) -> bool:
-    wanted = options.settings.get(SETTING, "name")
+def _is_object_based(model: Model, options: Options) -> bool:
+    """As it was asked for; by names unless the source has objects."""
+    usual = "object" if model.format == "tf-checkpoint" and model.dialect == "object-based" else "name"
+    wanted = options.settings.get(SETTING, usual)
     if wanted not in ("name", "object"):
         raise UnsupportedError(
             f"`{SETTING}` is {printable(wanted, code=True)}",
