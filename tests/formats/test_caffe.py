@@ -105,7 +105,7 @@ LAYERS = [
     (layer("l", "InnerProduct", blob(3, 2), more=delimited(117, integer(6, 1))), [("dense", "kernel", "io")]),
     (old_layer("l", 14, legacy(1, 1, 2, 3)), [("dense", "kernel", "11oi")]),
     (layer("l", "BatchNorm", blob(2), blob(2), blob(1)),
-     [("batch-norm", role, None) for role in ("mean", "variance", "other")]),
+     [("batch-norm", role, None) for role in ("mean", "variance", "factor")]),
     (layer("n", "BatchNorm") + layer("l", "Scale", blob(2), blob(2), bottom="n"),
      [("batch-norm", "scale", None), ("batch-norm", "offset", None)]),
     (layer("l", "Scale", blob(2)), [(None, None, None)]),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 cv2 = pytest.importorskip("cv2")
 
@@ -104,3 +105,35 @@ def test_caffe_in_both_generations(old: bool, tmp_path: Path) -> None:
     stored, found = net.getLayer(net.getLayerId("c")).blobs, mg.load(tmp_path / "m.caffemodel")
     assert np.array_equal(stored[0], found["c.0"])
     assert np.array_equal(stored[1].ravel(), found["c.1"].ravel())
+
+
+BATCH_NORM = """
+input: "x" input_dim: 2 input_dim: 4 input_dim: 3 input_dim: 3
+layer { name: "bn" type: "BatchNorm" bottom: "x" top: "bn" }
+layer { name: "s" type: "Scale" bottom: "bn" top: "s" scale_param { bias_term: true } }
+"""
+
+
+def test_batch_norm_of_caffe_computes_the_same_in_torch(tmp_path: Path) -> None:
+    """Mean and variance are stored times a factor, here 999.98 as after a thousand steps."""
+    mean, scale, offset = (random.standard_normal(4).astype("f4") for _ in range(3))
+    variance, factor = random.random(4).astype("f4") + 1, np.array([999.98], "f4")
+    name, kind, bottom, top, blobs, _ = NEWER
+    norm = delimited(name, "bn") + delimited(kind, "BatchNorm") + delimited(bottom, "x") + delimited(top, "bn")
+    norm += b"".join(delimited(blobs, blob(v, False)) for v in (mean * factor, variance * factor, factor))
+    after = delimited(name, "s") + delimited(kind, "Scale") + delimited(bottom, "bn") + delimited(top, "s")
+    after += b"".join(delimited(blobs, blob(v, False)) for v in (scale, offset)) + delimited(142, integer(5, 1))
+    (tmp_path / "m.prototxt").write_text(BATCH_NORM)
+    (tmp_path / "m.caffemodel").write_bytes(delimited(100, norm) + delimited(100, after))
+    net = cv2.dnn.readNetFromCaffe(str(tmp_path / "m.prototxt"), str(tmp_path / "m.caffemodel"))
+    x = random.standard_normal((2, 4, 3, 3)).astype("f4")
+    net.setInput(x)
+    wanted = net.forward()
+
+    mg.convert(tmp_path / "m.caffemodel", tmp_path / "m.pth", layout="torch")
+    state = torch.load(tmp_path / "m.pth", weights_only=True)
+    assert sorted(state) == ["bn.running_mean", "bn.running_var", "s.bias", "s.weight"]
+    torch_net = torch.nn.BatchNorm2d(4, eps=1e-5).eval()
+    torch_net.load_state_dict({n.partition(".")[2]: v for n, v in state.items()}, strict=False)
+    assert np.allclose(torch_net(torch.from_numpy(x)).detach().numpy(), wanted, atol=1e-5)
+    assert np.array_equal(state["bn.running_mean"].numpy(), mean * factor * (np.float32(1) / factor))

@@ -11,8 +11,8 @@ TensorFlow ``hwio``, its depthwise one ``hwim``; a dense kernel is ``oi`` in PyT
 cell, output) or ``rzn`` (GRU: reset, update, new).
 
 Kinds: dense, conv, conv-transpose, depthwise-conv, embedding, batch-norm, norm, lstm, gru, rnn, attention, other.
-Roles: kernel, recurrent-kernel, bias, recurrent-bias; scale and offset (gamma, beta); mean, variance, counter; table,
-other.
+Roles: kernel, recurrent-kernel, bias, recurrent-bias; scale and offset (gamma, beta); mean, variance, counter, factor
+(that mean and variance were multiplied by, in Caffe); table, other.
 """
 
 from __future__ import annotations

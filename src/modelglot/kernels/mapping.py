@@ -1,4 +1,4 @@
-"""The kernel ``map``: a function of every value, to float32. For the few small tensors whose dialects differ so."""
+"""The kernels ``map``, a function of every value, and ``divided``, for small tensors whose dialects differ so."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ def mapped(data: Any, params: Mapping[str, Any]) -> bytes | memoryview:
             made = _logarithm(-values.astype(np.float32))
     result: bytes = made.astype("<f4").tobytes()
     return result
+
+
+def divided(parts: Mapping[str, Array], params: Mapping[str, Any]) -> Array:
+    """Values over a factor as Caffe computes it: times its reciprocal in float32, and zero where the factor is."""
+    factor = parts["factor"].reshape(())
+    reciprocal = np.float32(1) / factor if factor else np.float32(0)
+    made: Array = parts["values"] * reciprocal
+    return made
 
 
 def _exponential(values: Array) -> Array:

@@ -28,7 +28,11 @@ _TABLE = {
 _WHOLE = {name: f"modelglot.kernels.methods:{name}" for name in (
     "gptq", "awq", "packed", "scaled", "nvfp4", "mxfp4", "mlx", "bnb4", "bnb8")}  # fmt: skip
 _WHOLE |= {name: f"modelglot.kernels.methods_torch:{name}" for name in ("hqq", "torchao")}
-_WHOLE |= {"varints": "modelglot.kernels.varints:varints", "bits": "modelglot.kernels.bits:bits"}
+_WHOLE |= {
+    "divided": "modelglot.kernels.mapping:divided",
+    "varints": "modelglot.kernels.varints:varints",
+    "bits": "modelglot.kernels.bits:bits",
+}
 _WHOLE |= {name: f"modelglot.kernels.repack:{name}" for name in ("mxfp4_blocks", "mxfp4_halves")}
 
 

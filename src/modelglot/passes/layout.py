@@ -1,7 +1,8 @@
 """Kernels in the axes and gates of another world: PyTorch's, or TensorFlow's and Keras's.
 
 Only what the source says of a layer is used (`modelglot.core.layer`), or what a person says (``told``). Whatever cannot
-be decided stays as it is and is listed. Values are not changed: elements move, names at their last word.
+be decided stays as it is and is listed. Values are not changed, but where Caffe multiplied them: elements move, and
+names at their last word.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from modelglot.core.model import Model
 from modelglot.core.notes import Loss
 from modelglot.core.tensor import Tensor, contiguous_strides
 from modelglot.core.views import arrange, assembled, part
+from modelglot.passes.batch_norm import without_factors
 from modelglot.passes.layer_names import renamed
 
 WORLDS = ("torch", "tf", "keras")
@@ -43,7 +45,7 @@ def layout(model: Model, world: str, told: Iterable[tuple[str, str]] = ()) -> tu
         raise UnsupportedError(f"{printable(world, code=True)} is no layout", hint=f"one of {', '.join(WORLDS)}")
     rules = list(told)
     made, open_ = {}, list[str]()
-    for name, tensor in model.tensors.items():
+    for name, tensor in without_factors(model.tensors).items():
         with located(tensor=name):
             turned = _turned(_described(tensor, rules), world)
         if turned is None:

@@ -31,7 +31,7 @@ class Layer:
     parameters: Mapping[int, int] = field(default_factory=dict)
 
 
-_BATCH_NORM = ("mean", "variance", "other")  # the third divides the others
+_BATCH_NORM = ("mean", "variance", "factor")
 _RECURRENT = {"LSTM": ("lstm", "ifoc"), "RNN": ("rnn", None)}
 _ROLES: tuple[tuple[str, str | None], ...] = (("kernel", "oi"), ("bias", None), ("recurrent-kernel", "oi"))
 

@@ -14,6 +14,7 @@ from modelglot.core.dtype import DTYPES
 from modelglot.core.errors import InvalidFileError, ModelFileError, UnsupportedError, located, printable
 from modelglot.core.format import FileSet
 from modelglot.core.graph import Graph, Port, Signature, counted
+from modelglot.core.layer import LAYER
 from modelglot.core.limits import Limits
 from modelglot.core.metadata import Metadata
 from modelglot.core.model import Model
@@ -93,6 +94,7 @@ class Walk:
             error.tensor = name
             raise
         extra = described(layer, index, shape, self.normalized)
+        extra |= {LAYER: name.rpartition(".")[0]} if extra else {}
         self.tensors[name] = Tensor(name, DTYPES[dtype], shape, data, extra=extra)
 
     def _data(self, whole: Field) -> tuple[str, tuple[int, ...], Data]:
@@ -176,5 +178,7 @@ def _dims(whole: Field) -> tuple[int, ...]:
 
 def _notes(walk: Walk) -> Iterator[Note]:
     if walk.normalized:
-        text = "mean and variance of BatchNorm layers are stored times a factor, the third blob: divide by it"
+        text = (
+            "mean and variance of BatchNorm layers are stored times a factor, the third blob; `--layout` divides by it"
+        )
         yield Note("batch-norm-factor", text)
