@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from modelglot.containers import strict_json
-from modelglot.containers.hdf5.opened import MAGIC, Window, opened
+from modelglot.containers.hdf5.described import MAGIC, Run, described
 from modelglot.containers.keras.config import findings, graph
-from modelglot.containers.keras.reading import attribute, parts, read_config, read_weights
+from modelglot.containers.keras.reading import parts, read_config, read_weights
 from modelglot.containers.keras.writing import DTYPES, losses, weights_file
 from modelglot.core.errors import InvalidFileError, UnsupportedError, located
 from modelglot.core.format import FileSet, FormatInfo, Match, Probe
@@ -95,8 +95,8 @@ class KerasH5:
         if files.primary is None:
             return
         source = files.open(files.primary)
-        with located(path=source.path), opened(Window(source), source.path) as file:
-            config = attribute(file, _CONFIG)
+        with located(path=source.path):
+            config = described(Run(source, 0, source.size), source.path, limits, (_CONFIG,)).texts.get(_CONFIG)
         model = read_config(config, f"`{_CONFIG}`", limits)[0] if config is not None else None
         if model is not None:
             yield from findings(model, source.path)
@@ -109,12 +109,13 @@ def _one(files: FileSet, name: str, beside: str | None, limits: Limits) -> Model
     def place(offset: int, length: int, codec: str) -> Stored:
         return Stored((Extent(number, offset, length, codec),))
 
-    with located(path=source.path), opened(Window(source), source.path) as file:
-        texts = {key: text for key in _ATTRIBUTES if (text := attribute(file, key)) is not None}
+    with located(path=source.path):
+        file = described(Run(source, 0, source.size), source.path, limits, _ATTRIBUTES)
+        texts = file.texts
         config = texts.get(_CONFIG) or beside
         model, notes = read_config(config, f"`{_CONFIG}`", limits) if config is not None else (None, [])
         weights = read_weights(file, place, source.size, model, limits)
-        layered = "layer_names" in file.attrs
+        layered = "layer_names" in file.names
     metadata = Metadata({f"keras:{key}": Entry(text) for key, text in texts.items()})
     return Model(
         "keras-h5",

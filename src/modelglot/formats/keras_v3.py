@@ -5,11 +5,10 @@ Specification: keras.io/api/models/model_saving_apis/model_saving_and_loading.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
 
 from modelglot.containers.hdf5.datasets import Place
-from modelglot.containers.hdf5.opened import Window, opened
+from modelglot.containers.hdf5.described import Packed, Run, described
 from modelglot.containers.keras.config import findings, graph
 from modelglot.containers.keras.reading import parts, read_config, read_weights
 from modelglot.containers.keras.writing import DTYPES, archive, losses
@@ -65,8 +64,7 @@ class KerasV3:
         found: dict[str, Tensor] = {}
         with located(path=source.path, member=WEIGHTS):
             file, place = _weights(source, number, archive, member)
-            with opened(file, source.path) as h5:
-                found, more = read_weights(h5, place, member.size, model, limits)
+            found, more = read_weights(described(file, source.path, limits), place, member.size, model, limits)
         metadata = Metadata({_PREFIX + name: Entry(text) for name, text in texts.items()})
         return Model(
             self.info.name,
@@ -113,7 +111,7 @@ def _open(files: FileSet, limits: Limits) -> tuple[Source, int, Archive]:
     return source, files.index(files.primary), Archive(source, limits)
 
 
-def _weights(source: Source, number: int, archive: Archive, member: Member) -> tuple[Window | io.BytesIO, Place]:
+def _weights(source: Source, number: int, archive: Archive, member: Member) -> tuple[Run | Packed, Place]:
     """The HDF5 file inside the archive, and where its bytes are; a compressed one is unpacked to find its datasets."""
     extent = archive.extent(member, number)
     if extent.codec == "raw":
@@ -121,14 +119,14 @@ def _weights(source: Source, number: int, archive: Archive, member: Member) -> t
         def stored(offset: int, length: int, codec: str) -> Stored:
             return Stored((Extent(number, extent.offset + offset, length, codec),))
 
-        return Window(source, extent.offset, extent.length), stored
+        return Run(source, extent.offset, extent.length), stored
 
     def packed(offset: int, length: int, codec: str) -> Stored:
         if codec != "raw":
             raise UnsupportedError("compressed datasets in a compressed archive are not read")
         return Stored((extent,), skip=offset)
 
-    return io.BytesIO(archive.read(member)), packed
+    return Packed(archive.read(member)), packed
 
 
 FORMAT = KerasV3()

@@ -6,11 +6,12 @@ make reading one file open another, or run a plug-in.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any, NamedTuple
 
-from modelglot.containers.hdf5.opened import library
+from modelglot.containers.hdf5.described import Described
 from modelglot.core.dtype import DTYPES, DType
 from modelglot.core.encoding import PLAIN, Encoding, Opaque
 from modelglot.core.errors import (
@@ -27,7 +28,7 @@ from modelglot.core.views import assembled
 
 Place = Callable[[int, int, str], Stored]  # offset and length in the HDF5 file, codec -> where the bytes are stored
 
-_COMPACT = 64 << 10  # what an object's header can hold
+Said = dict[str, Any]  # properties of a dataset, as `child` tells them
 _GZIP, _SHUFFLE, _FLETCHER = 1, 2, 3
 _NAMES = {2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scale-offset", 32000: "lzf"}
 
@@ -40,109 +41,66 @@ class Found(NamedTuple):
     note: str = ""
 
 
-def tensors(file: Any, place: Place, size: int, limits: Limits) -> Iterator[Found]:
+def tensors(found: Described, place: Place, size: int, limits: Limits) -> Iterator[Found]:
     """All datasets, in the order of the file's groups. ``size`` is that of the HDF5 file."""
-    for path, dataset in _walk(file, limits):
-        yield _found(path, dataset, place, size, limits)
+    for path, said in found.datasets:
+        yield _found(path, said, place, size, limits)
 
 
-def _walk(root: Any, limits: Limits) -> Iterator[tuple[str, Any]]:
-    h5py = library()
-    seen = {h5py.h5o.get_info(root.id).addr}
-    count = 0
-    stack = [("", root, iter(root))]
-    while stack:
-        prefix, group, names = stack[-1]
-        for name in names:
-            path = f"{prefix}/{name}" if prefix else name
-            count += 1
-            limits.check("entries", count, "objects in the file")
-            limits.check("name", len(path), "the path of an object")
-            link = group.get(name, getlink=True)
-            if isinstance(link, h5py.ExternalLink):
-                raise UnsafeContentError(
-                    f"{printable(path, code=True)} is a link into the file {printable(str(link.filename), code=True)}, "
-                    "which was not opened"
-                )
-            if not isinstance(link, h5py.HardLink):
-                continue  # a name for what has another one in the same file
-            found = group[name]
-            if isinstance(found, h5py.Dataset):
-                yield path, found
-            elif isinstance(found, h5py.Group):
-                address = h5py.h5o.get_info(found.id).addr
-                if address in seen:
-                    continue
-                seen.add(address)
-                if len(stack) >= limits.depth:
-                    raise LimitError(f"groups lie more than {limits.depth} deep", hint="raise `depth`")
-                stack.append((path, found, iter(found)))
-                break
-        else:
-            stack.pop()
-
-
-def _found(path: str, dataset: Any, place: Place, size: int, limits: Limits) -> Found:
-    plist = dataset.id.get_create_plist()
-    if dataset.shape is None:
+def _found(path: str, said: Said, place: Place, size: int, limits: Limits) -> Found:
+    if said["shape"] is None:
         return Found(path, None, "is empty: it has no shape")
-    if plist.get_external_count() or dataset.is_virtual:
+    if said["external"] or said["virtual"]:
         raise UnsafeContentError(
-            "keeps its values in other files, which were not opened" if plist.get_external_count()
+            "keeps its values in other files, which were not opened" if said["external"]
             else "is put together of other datasets, which is not read",
             tensor=path,
         )  # fmt: skip
-    shape = tuple(int(n) for n in dataset.shape)
+    shape = tuple(said["shape"])
     if prod(shape) >= 1 << 63:
         raise InvalidFileError(f"the shape {list(shape)} has more than 2^63 elements", tensor=path)
-    dtype, order, encoding = _dtype(dataset, shape)
+    dtype, order, encoding = _dtype(said, shape)
     if dtype is None:
-        return Found(path, None, f"holds {printable(str(dataset.dtype), limit=60)}, which is no number")
+        return Found(path, None, f"holds {printable(said['text'], limit=60)}, which is no number")
     tensor = Tensor(path, dtype, shape, Inline(b""), encoding)
     if tensor.nbytes:
-        data = _data(dataset, plist, tensor, order, place, size, limits)
-        tensor = Tensor(path, dtype, shape, data, encoding)
+        tensor = Tensor(path, dtype, shape, _data(said, tensor, order, place, size, limits), encoding)
     return Found(path, tensor)
 
 
-def _dtype(dataset: Any, shape: tuple[int, ...]) -> tuple[DType | None, str, Encoding]:
+def _dtype(said: Said, shape: tuple[int, ...]) -> tuple[DType | None, str, Encoding]:
     """Our dtype, the byte order, and an encoding for bytes that are no numbers here."""
-    kind = dataset.dtype
-    order = "big" if kind.byteorder == ">" else "little"
-    letter = {"f": "f", "i": "i", "u": "u", "c": "c"}.get(kind.kind)
-    if letter is not None and library().check_dtype(enum=kind) is None:
-        return DTYPES.get(f"{letter}{kind.itemsize * 8}"), order, PLAIN
-    if kind.kind == "b":
+    kind, size, order = said["kind"], said["itemsize"], "big" if said["big"] else "little"
+    if kind in "fiuc" and not said["enum"]:
+        return DTYPES.get(f"{kind}{size * 8}"), order, PLAIN
+    if kind == "b":
         return DTYPES["bool"], "little", PLAIN
-    if kind.kind == "V" and kind.names is None and kind.subdtype is None:
-        said = dataset.attrs.get("dtype")
+    if kind == "V" and not said["record"]:
         named = {("bfloat16", 2): "bf16", ("float8_e4m3fn", 1): "f8_e4m3", ("float8_e5m2", 1): "f8_e5m2"}
-        known = named.get((said, kind.itemsize)) if isinstance(said, str) else None
+        known = named.get((said["named"], size))
         if known:
             return DTYPES[known], "little", PLAIN
-        return DTYPES["opaque"], "little", Opaque("hdf5-opaque", prod(shape) * kind.itemsize)
+        return DTYPES["opaque"], "little", Opaque("hdf5-opaque", prod(shape) * size)
     return None, order, PLAIN
 
 
-def _data(dataset: Any, plist: Any, tensor: Tensor, order: str, place: Place, size: int, limits: Limits) -> Data:
-    h5d = library().h5d
-    layout = plist.get_layout()
-    if layout == h5d.COMPACT:
-        if tensor.nbytes > _COMPACT:
+def _data(said: Said, tensor: Tensor, order: str, place: Place, size: int, limits: Limits) -> Data:
+    if said["layout"] == "compact":
+        value = b64decode(said.get("value", ""))
+        if len(value) != tensor.nbytes:
             raise DamagedFileError(f"{tensor.nbytes:,} bytes in an object's header", tensor=tensor.name)
-        return Inline(dataset[()].astype(dataset.dtype.newbyteorder("<")).tobytes())
-    if layout == h5d.CHUNKED:
-        return _chunked(dataset, plist, tensor, order, place, size, limits)
-    offset = dataset.id.get_offset()
-    if offset is None:
-        return _unwritten(dataset, tensor)
-    _inside(offset, tensor.nbytes, size, tensor.name)
-    return place(offset, tensor.nbytes, "raw")._replace(byteorder=order)
+        return Inline(value)
+    if said["layout"] == "chunked":
+        return _chunked(said, tensor, order, place, size, limits)
+    if said["offset"] is None:
+        return _unwritten(said, tensor)
+    _inside(said["offset"], tensor.nbytes, size, tensor.name)
+    return place(said["offset"], tensor.nbytes, "raw")._replace(byteorder=order)
 
 
-def _unwritten(dataset: Any, tensor: Tensor) -> Data:
+def _unwritten(said: Said, tensor: Tensor) -> Data:
     """A dataset without storage is full of its fill value."""
-    if any(bytes(dataset.fillvalue.tobytes())):
+    if said["filled"]:
         raise UnsupportedError("nothing is stored, and its fill value is not zero", tensor=tensor.name)
     return Derived("assemble", (), {"origins": []})
 
@@ -157,49 +115,39 @@ def _inside(offset: int, length: int, size: int, name: str) -> None:
         )
 
 
-def _chunked(dataset: Any, plist: Any, tensor: Tensor, order: str, place: Place, size: int, limits: Limits) -> Data:
+def _chunked(said: Said, tensor: Tensor, order: str, place: Place, size: int, limits: Limits) -> Data:
     """Each stored chunk a box at its place, unpacked as it is read."""
     if isinstance(tensor.encoding, Opaque):
         raise UnsupportedError("values that are no numbers, in chunks", tensor=tensor.name)
-    filters = [plist.get_filter(n)[0] for n in range(plist.get_nfilters())]
+    filters, shape = said["filters"], tuple(said["chunk"])
     unknown = [f for f in filters if f not in (_GZIP, _SHUFFLE, _FLETCHER)]
     if unknown:
         name = _NAMES.get(unknown[0], f"number {unknown[0]}")
         raise UnsupportedError(f"is packed with the HDF5 filter {name}, which is not read", tensor=tensor.name)
     if filters != sorted(filters, key=(_SHUFFLE, _GZIP, _FLETCHER).index) or len(set(filters)) != len(filters):
         raise UnsupportedError("its HDF5 filters come in an unusual order", tensor=tensor.name)
-    shape = tuple(int(n) for n in plist.get_chunk())
-    limits.check("entries", dataset.id.get_num_chunks(), "chunks of a dataset")
+    limits.check("entries", said["count"], "chunks of a dataset")
     if prod(shape) * tensor.dtype.itemsize > limits.member:
         raise LimitError(f"chunks of {prod(shape) * tensor.dtype.itemsize:,} bytes", tensor=tensor.name)
     boxes: list[tuple[tuple[int, ...], Tensor]] = []
-    for info in _stored_chunks(dataset):
-        _inside(info.byte_offset, info.size, size, tensor.name)
+    for origin, offset, length, mask in said["chunks"]:
+        _inside(offset, length, size, tensor.name)
         part = Tensor(tensor.name, tensor.dtype, shape, Inline(b""), tensor.encoding)
-        active = [f for n, f in enumerate(filters) if not info.filter_mask >> n & 1]
-        data = _chunk(part, info, active, order, place)
-        boxes.append((tuple(info.chunk_offset), Tensor(tensor.name, tensor.dtype, shape, data, PLAIN, EMPTY)))
+        active = [f for n, f in enumerate(filters) if not mask >> n & 1]
+        data = _chunk(part, offset, length, active, order, place)
+        boxes.append((tuple(origin), Tensor(tensor.name, tensor.dtype, shape, data, PLAIN, EMPTY)))
     if not boxes:
-        return _unwritten(dataset, tensor)
+        return _unwritten(said, tensor)
     if len(boxes) < prod(-(-n // c) for n, c in zip(tensor.shape, shape, strict=True)):
-        _unwritten(dataset, tensor)  # what no chunk covers is the fill value, which has to be zero
+        _unwritten(said, tensor)  # what no chunk covers is the fill value, which has to be zero
     return assembled(tensor, boxes).data
 
 
-def _stored_chunks(dataset: Any) -> list[Any]:
-    """Place, size and skipped filters of every stored chunk; one by one where the library cannot go through them."""
-    found: list[Any] = []
-    if hasattr(dataset.id, "chunk_iter"):
-        dataset.id.chunk_iter(found.append)
-        return found
-    return [dataset.id.get_chunk_info(number) for number in range(dataset.id.get_num_chunks())]
-
-
-def _chunk(part: Tensor, info: Any, active: list[int], order: str, place: Place) -> Data:
-    length = info.size - (4 if _FLETCHER in active else 0)
+def _chunk(part: Tensor, offset: int, size: int, active: list[int], order: str, place: Place) -> Data:
+    length = size - (4 if _FLETCHER in active else 0)
     if _GZIP not in active and length != part.nbytes:
         raise DamagedFileError(f"a chunk of {length:,} bytes where {part.nbytes:,} belong", tensor=part.name)
-    stored = place(info.byte_offset, length, "zlib" if _GZIP in active else "raw")
+    stored = place(offset, length, "zlib" if _GZIP in active else "raw")
     if _SHUFFLE not in active or part.dtype.itemsize == 1:
         return stored._replace(byteorder=order)
     if order == "big":

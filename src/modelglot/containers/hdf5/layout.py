@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from modelglot.containers.hdf5.opened import library
+from modelglot.containers.hdf5.described import library
 from modelglot.core.errors import InvalidFileError
 from modelglot.core.layout import OutFile, Piece, Slot
 

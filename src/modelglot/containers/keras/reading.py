@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from modelglot.containers import strict_json
 from modelglot.containers.hdf5.datasets import Place, tensors
+from modelglot.containers.hdf5.described import Described
 from modelglot.containers.keras.config import Layer, describe_path, findings, parse
 from modelglot.core.errors import InvalidFileError, ModelFileError, printable
 from modelglot.core.limits import Limits
@@ -23,8 +24,8 @@ class Weights(NamedTuple):
     notes: list[Note]
 
 
-def read_weights(file: Any, place: Place, size: int, model: Layer | None, limits: Limits) -> Weights:
-    """All datasets of the open HDF5 ``file`` under their paths."""
+def read_weights(file: Described, place: Place, size: int, model: Layer | None, limits: Limits) -> Weights:
+    """All datasets of an HDF5 file under their paths."""
     found: dict[str, Tensor] = {}
     notes: list[Note] = []
     for path, tensor, why in tensors(file, place, size, limits):
@@ -60,11 +61,3 @@ def read_config(text: str | bytes, what: str, limits: Limits) -> tuple[Layer | N
     except ModelFileError as error:
         return None, [Note("bad-config", error.what, "warning")]
     return model, [Note(f.rule, f"{f.what}; modelglot never runs it", "warning") for f in findings(model, "")]
-
-
-def attribute(owner: Any, name: str) -> str | None:
-    """A text attribute, however it was stored."""
-    value = owner.attrs.get(name)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    return value if isinstance(value, str) else None
