@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -304,3 +305,22 @@ def test_the_sink_refuses_names_that_leave_the_target(tmp_path: Path, name: str)
 
     with pytest.raises(CannotWriteError):
         Sink(str(tmp_path / "out"), ["ok", name], folder=True)
+
+
+def test_a_folder_that_is_there_may_be_another_volume(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No rename leads from beside a mounted folder into it, and what lies beside it may not be ours to write."""
+    volume, honest = tmp_path / "volume", os.replace
+    volume.mkdir()
+
+    def replace(old: str, new: str) -> None:
+        if volume in Path(old).parents or volume not in Path(new).parents:
+            return honest(old, new)
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "replace", replace)
+    mg.convert(source, volume, to="safetensors", max_shard_size="200kB")
+    assert mg.diff(source, volume).same
+    assert litter(tmp_path) == []
+    assert litter(volume) == []

@@ -65,9 +65,8 @@ def get(name: str) -> Format:
     for plugin_name, target in _plugins():
         if plugin_name == name:
             return target
-    raise UnknownFormatError(
-        f"there is no format {printable(name, code=True)}", hint="known formats: " + ", ".join(names())
-    )
+    known = ", ".join(format.info.name for format in all_formats() if "read" in format.info.can)
+    raise UnknownFormatError(f"there is no format {printable(name, code=True)}", hint=f"known formats: {known}")
 
 
 def _configured(format: Format, settings: str) -> Format:

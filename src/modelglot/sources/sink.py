@@ -1,7 +1,8 @@
 """The atomic sink: everything is written in a hidden work folder beside the target and renamed into place at the end.
 
-The work folder is ``.NAME.modelglot`` next to the target, so the next run finds what a killed one left: `--resume`
-goes on from its journal, any other run removes it. A lock keeps two writers of one target apart.
+The work folder is ``.NAME.modelglot`` next to the target, or inside of a folder that exists already (a volume may be
+mounted there, and no rename leads into one). The next run finds what a killed one left: `--resume` goes on from its
+journal, any other run removes it. A lock keeps two writers of one target apart.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Sink:
         self.keep = False
         self._check(force)
         parent, name = os.path.split(os.path.abspath(self.target))
+        if folder and names and os.path.isdir(self.target):
+            parent, name = os.path.join(parent, name), os.path.basename(names[0])
         self.work = os.path.join(parent, f".{name}.modelglot")
         self._lock = -1
 
