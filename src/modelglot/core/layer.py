@@ -31,12 +31,6 @@ def describe(kind: str, role: str, axes: str | None = None, gates: str | None = 
     return {key: value for key, value in found.items() if value is not None}
 
 
-def axes(extra: Mapping[str, Any]) -> str | None:
-    """The axes a reader told, or None."""
-    value = extra.get(AXES)
-    return value if isinstance(value, str) else None
-
-
 class Use(NamedTuple):
     """What one operator of a graph says of one of its inputs; axes are those of the value as it comes in."""
 

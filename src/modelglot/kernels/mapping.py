@@ -12,7 +12,6 @@ from modelglot.core.errors import UnsupportedError
 from modelglot.kernels.arrays import as_array
 
 Array = np.ndarray[Any, Any]
-FUNCTIONS = ("add", "negexp", "lognegated")
 
 
 def mapped(data: Any, params: Mapping[str, Any]) -> bytes | memoryview:
