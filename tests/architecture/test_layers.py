@@ -22,7 +22,7 @@ ROWS = [
     ("cli", "web"),
     ("report",),
     ("api",),
-    ("features", "targets"),
+    ("features", "targets", "graphs"),
     ("engine",),
     ("families", "passes", "formats"),
     ("kernels", "containers"),

@@ -1,0 +1,16 @@
+"""`onnx_ir`, the library that holds graphs in memory and writes them, imported when a graph is needed."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from modelglot.core.errors import MissingExtraError
+
+
+def onnx_ir() -> ModuleType:
+    """Raises MissingExtraError where it is not installed."""
+    try:
+        import onnx_ir
+    except ModuleNotFoundError:
+        raise MissingExtraError("graphs need `onnx_ir`", hint="pip install 'modelglot[onnx]'") from None
+    return onnx_ir

@@ -1,0 +1,59 @@
+"""The graph of an ONNX file in memory, without its weights.
+
+Weights that are larger than `SMALL` become external tensors whose location is the name that the tensor has in the
+`Model`: a graph of many gigabytes is held in a few megabytes, and shapes and other small constants have their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from modelglot.containers.protobuf_write import delimited, head, integer
+from modelglot.core.format import FileSet
+from modelglot.core.limits import Limits
+from modelglot.core.tensor import Missing, Tensor
+from modelglot.formats.onnx.frame import Frame, Hole, Part, of_file
+from modelglot.formats.onnx.tensors import DATA, DIMS, EXTERNAL, KIND, LOCATION
+from modelglot.formats.onnx.types import NUMBERS, RAW
+from modelglot.graphs.builder import onnx_ir
+
+SMALL = 4096  # bytes
+Read = Callable[[Tensor], "bytes | bytearray"]
+
+
+def graph_of(files: FileSet, limits: Limits, read: Read) -> Any:
+    """The `onnx_ir.Model` of a file; ``read`` gives the bytes of a small tensor.
+
+    Raises the errors of reading ONNX, and MissingExtraError.
+    """
+    onnx_ir()
+    import onnx
+    from onnx_ir import serde
+
+    return serde.deserialize_model(onnx.load_from_string(skeleton(of_file(files, limits), read)))
+
+
+def skeleton(frame: Frame, read: Read, most: int = SMALL) -> bytes:
+    """A frame as a ``ModelProto`` whose tensors of more than ``most`` bytes are external."""
+    return b"".join(_part(part, read, most) for part in frame.parts)
+
+
+def _part(part: Part, read: Read, most: int) -> bytes:
+    if isinstance(part, bytes):
+        return part
+    inside = _tensor(part, read, most) if isinstance(part, Hole) else b"".join(_part(p, read, most) for p in part.parts)
+    return head(part.number, len(inside)) + inside
+
+
+def _tensor(hole: Hole, read: Read, most: int) -> bytes:
+    """A kind of element that we lack keeps the number it has."""
+    tensor = hole.tensor
+    skip = {*DATA, EXTERNAL, LOCATION, *((DIMS, KIND) if tensor.dtype.name in NUMBERS else ())}
+    made = b"".join(data or b"" for number, data in hole.fields if number not in skip)
+    if KIND in skip:
+        made += b"".join(integer(DIMS, size) for size in tensor.shape) + integer(KIND, NUMBERS[tensor.dtype.name])
+    if tensor.nbytes <= most and not isinstance(tensor.data, Missing):
+        return made + delimited(RAW, bytes(read(tensor)))
+    place = delimited(1, "location") + delimited(2, tensor.name)
+    return made + delimited(EXTERNAL, place) + integer(LOCATION, 1)
