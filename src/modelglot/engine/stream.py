@@ -17,7 +17,7 @@ from modelglot.sources.checksums import crc32c
 
 CHUNK = 4 << 20
 
-_ASCENDING = ("assemble", "unshuffle")  # kernels of the engine that yield in order whatever their inputs do
+_ASCENDING = ("assemble", "planes", "unshuffle")  # kernels of the engine that yield in order whatever their inputs do
 
 Open = Callable[[int], Source]
 Seen = Callable[[Unusual], None]
@@ -183,6 +183,12 @@ def _derived(tensor: Tensor, data: Derived, source: Open, size: int, seen: Seen 
         for part in data.inputs:
             yield from ((start + at, piece) for at, piece in chunks(part, source, size, seen))
             start += part.nbytes
+        return
+    if data.kernel == "planes":
+        from modelglot.kernels.turning import planes
+
+        operand = data.inputs[0]
+        yield from planes(data.params, tensor.shape, lambda: (p for _, p in _rows(operand, source, size // 4, seen)))
         return
     if data.kernel == "assemble":
         yield from _assembled(tensor, data, source, size, seen)

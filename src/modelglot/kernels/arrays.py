@@ -54,8 +54,13 @@ def as_array(data: Any, dtype: DType, shape: tuple[int, ...]) -> np.ndarray[Any,
 def unpack(packed: np.ndarray[Any, Any], dtype: DType, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """Elements smaller than a byte, one a byte: ``dtype.bits`` each, first element in the lowest bits."""
     count = int(np.prod(shape, dtype=np.int64))
-    bits = np.unpackbits(packed, bitorder="little")[: count * dtype.bits].reshape(count, dtype.bits)
-    values = np.packbits(bits, axis=1, bitorder="little").reshape(count)
+    if dtype.bits == 4:
+        values = np.empty(2 * len(packed), np.uint8)
+        values[::2], values[1::2] = packed & 15, packed >> 4
+        values = values[:count]
+    else:
+        bits = np.unpackbits(packed, bitorder="little")[: count * dtype.bits].reshape(count, dtype.bits)
+        values = np.packbits(bits, axis=1, bitorder="little").reshape(count)
     if dtype.name == "u1":
         return values.reshape(shape)
     if dtype.kind == "int":  # sign-extend into the byte ml_dtypes keeps

@@ -1,7 +1,8 @@
 """Kernels by the name a `Derived` tensor carries. Those of `_TABLE` are element-wise: chunk in, chunk out.
 
 ``arrange`` (units in another order), ``concat`` (one after another), ``assemble`` (boxes at their places) and
-``unshuffle`` (bytes grouped by place, put back into elements) move bytes only: the engine does them itself.
+``unshuffle`` (bytes grouped by place, put back into elements) move bytes only: the engine does them itself. So it
+does ``planes`` (`modelglot.kernels.turning`), which reads rows and gives columns.
 ``quantize`` and ``dequantize`` need chunks of whole blocks (`modelglot.core.encoding.BLOCKS`), and ``quantize`` with
 an importance matrix chunks of whole rows. Those of `_WHOLE` need all parts of a weight and give float32 or codes.
 """
@@ -32,6 +33,7 @@ _WHOLE |= {
     "divided": "modelglot.kernels.mapping:divided",
     "varints": "modelglot.kernels.varints:varints",
     "bits": "modelglot.kernels.bits:bits",
+    "blocks": "modelglot.kernels.turning:blocks",
 }
 _WHOLE |= {name: f"modelglot.kernels.repack:{name}" for name in ("mxfp4_blocks", "mxfp4_halves")}
 
