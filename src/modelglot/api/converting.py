@@ -9,6 +9,7 @@ from typing import Any
 
 from modelglot.api import drafting
 from modelglot.api.finishing import finish, plan_model
+from modelglot.api.language_graph import put_graph, unfolded
 from modelglot.api.lightning import to_lightning
 from modelglot.api.methods import decoded
 from modelglot.api.original import FILE, from_meta, is_original
@@ -60,6 +61,7 @@ def make_plan(
     beside = os.fspath(template) if template is not None else None
     lightning, dialect = dialect == "lightning", None if dialect == "lightning" else dialect
     original = read_model(origin, format=format, limits=limits)
+    original = original if plain else unfolded(original, aim, to)
     frame = read_model(beside, limits=limits) if beside is not None else None
     to = frame.format if frame and to is None and by_suffix(aim) is None else to
     aim = os.path.join(aim, "") if dialect else aim
@@ -82,6 +84,7 @@ def make_plan(
     if quantize is not None:
         draft.model = quantize_pass(decoded(draft.model), Choices(recipe_name(quantize)))
         draft.route.append(f"quantize to {recipe_name(quantize)}")
+    place = put_graph(draft, place, original) if into == "graph" else place
     place = drafting.put_into(draft, place, original, beside, frame)
     return plan_model(draft.model, place, allow_loss, draft.route, draft.losses), place
 

@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from modelglot.api.framing import check_template, framed, has_frames, type_losses
-from modelglot.api.language import from_folder, is_folder_of_transformers, is_language_gguf, lora_as, to_folder
+from modelglot.api.language import (
+    from_folder,
+    is_folder_of_transformers,
+    is_language_gguf,
+    lora_as,
+    matrices,
+    to_folder,
+)
 from modelglot.api.methods import decoded
 from modelglot.api.original import is_original, to_meta
 from modelglot.api.target import Target, by_suffix
@@ -82,15 +89,18 @@ def take_names(draft: Draft, rules: list[tuple[str, str]], lora_format: str | No
 
 def translation(model: Model, source: str, target: str, to: str | None, limits: Limits | None) -> str | None:
     """``gguf`` for a model folder on its way there, ``folder`` for a GGUF model or Meta's folder on its way to Hugging
-    Face's, else None."""
+    Face's, ``graph`` for a language model on its way to ONNX, else None."""
+    format = registry.get(to) if to else by_suffix(target)
+    kind = format.info.name if format is not None else None
+    if kind == "onnx":
+        return "graph" if is_language_gguf(model) or is_folder_of_transformers(model, source, limits) else None
     if is_language_gguf(model) or is_original(model):
         is_folder = target.endswith(("/", os.sep)) or os.path.isdir(target) or (to and by_suffix(target) is None)
         if is_folder and to in (None, "safetensors"):
             return "folder"
         if is_language_gguf(model):
             return None
-    format = registry.get(to) if to else by_suffix(target)
-    if format is None or format.info.name != "gguf":
+    if kind != "gguf":
         return None
     known = is_original(model) or is_llama(model) or is_folder_of_transformers(model, source, limits)
     return "gguf" if known else None
@@ -103,12 +113,15 @@ def translate_and_cast(draft: Draft, into: str | None, dialect: str | None, dtyp
     model = draft.model
     if into == "gguf" and is_llama(model):
         model = ggml_to_gguf(model, os.path.basename(draft.source), draft.settings)
-    elif into == "gguf":
+    elif into == "graph" and is_language_gguf(model):
+        model, casts = matrices(model, casts)
+    elif into in ("gguf", "graph"):
         model, casts, lost = from_folder(model, draft.source, casts, draft.settings, draft.limits)
+        lost = [loss for loss in lost if into == "gguf" or loss.kind == "tensors"]  # a graph says the rest itself
     elif into == "folder" and is_language_gguf(model):
         model = to_folder(model, casts)
     draft.losses += lost
-    draft.route += [f"translate {model.dialect} to {_DIALECTS[into]}"] if into else []
+    draft.route += [f"translate {model.dialect} to {_DIALECTS[into]}"] if into in _DIALECTS else []
     if dialect:
         model, lost = to_meta(decoded(model), draft.source, draft.limits)
         draft.losses += lost

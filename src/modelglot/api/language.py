@@ -50,6 +50,19 @@ def from_folder(
     return made, [rule for rule in rules if not every or rule != ("*", every[0])], losses(model, folder)
 
 
+def matrices(model: Model, rules: list[Rule]) -> tuple[Model, list[Rule]]:
+    """A bare dtype among the rules is for the matrices: vectors stay in float32, in which the graph computes."""
+    every = [dtype for glob, dtype in rules if glob == "*"]
+    if not every:
+        return model, rules
+    tensors = {n: as_floats(t, every[-1]) if _is_matrix(t) else t for n, t in model.tensors.items()}
+    return replace(model, tensors=tensors), [rule for rule in rules if rule[0] != "*"]
+
+
+def _is_matrix(tensor: Tensor) -> bool:
+    return len(tensor.shape) > 1 and tensor.dtype.kind == "float"
+
+
 def to_folder(model: Model, rules: list[Rule]) -> Model:
     """A GGUF model as a Hugging Face folder. Quantized blocks become float32 where no rule says otherwise.
 

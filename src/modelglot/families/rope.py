@@ -25,7 +25,8 @@ def parameters(config: Config) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _local_theta(config: Config) -> Any:
+def local_theta(config: Config) -> Any:
+    """The base of layers that see a window only."""
     given = config.first("rope_parameters") or {}
     local = given.get("sliding_attention") or {}
     return local.get("rope_theta") or config.first(*_LOCAL_THETA)
@@ -60,7 +61,7 @@ KEYS = (
     Key("rope.scaling.yarn_beta_fast", "f32", (), _scaled("beta_fast", "yarn")),
     Key("rope.scaling.yarn_beta_slow", "f32", (), _scaled("beta_slow", "yarn")),
     Key("rope.freq_base", "f32", ("rope_theta",), lambda c: parameters(c).get("rope_theta")),
-    Key("rope.freq_base_swa", "f32", ("rope_local_base_freq",), _local_theta),
+    Key("rope.freq_base_swa", "f32", ("rope_local_base_freq",), local_theta),
 )
 
 
@@ -99,7 +100,7 @@ def llama3_factors(config: Config) -> list[float]:
     low, high = float(given.get("low_freq_factor", 1.0)), float(given.get("high_freq_factor", 4.0))
     context = int(given.get("original_max_position_embeddings", 8192))
     made = []
-    for frequency in _frequencies(base, size):
+    for frequency in frequencies(base, size):
         length = _f32(_f32(1 / frequency) * _f32(2 * math.pi))
         if length < context / high:
             made.append(1.0)
@@ -111,7 +112,7 @@ def llama3_factors(config: Config) -> list[float]:
     return made
 
 
-def _frequencies(base: float, size: int) -> list[float]:
+def frequencies(base: float, size: int) -> list[float]:
     """1 / base^(2i/size), rounded to float32 at each step."""
     return [_f32(1 / _f32(base ** _f32(2 * i / size))) for i in range(size // 2)]
 
@@ -131,7 +132,7 @@ def llama3_scaling(factors: list[float], base: float, size: int) -> dict[str, An
     largest = max(factors, default=1.0)
     between = [
         (f / (2 * math.pi), (1 / by - 1 / largest) / (1 - 1 / largest))  # 1 / wave length, how much is kept
-        for f, by in zip(_frequencies(base, size), factors, strict=True)
+        for f, by in zip(frequencies(base, size), factors, strict=True)
         if 1.0 < by < largest
     ]
     high, context = 4.0, 8192.0

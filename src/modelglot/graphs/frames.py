@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from modelglot.containers.protobuf_write import delimited
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.tensor import Tensor
 from modelglot.formats.onnx.frame import Frame, of_graph
 from modelglot.formats.onnx.types import NUMBERS
 from modelglot.graphs.builder import onnx_ir
 
+_PROPERTY = 14  # field of a ModelProto
 
-def frame_of(model: Any, tensors: Mapping[str, Tensor]) -> Frame:
+
+def frame_of(model: Any, tensors: Mapping[str, Tensor], properties: Mapping[str, str] = MappingProxyType({})) -> Frame:
     """The frame of an ``onnx_ir.Model`` for `Options.frame`; ``tensors`` are the weights that the engine will move.
 
     Weights are values of the main graph that no node makes and that are no inputs; whether they are registered as
     initializers does not matter. Initializers under other names keep the value that the graph has for them.
+    ``properties`` become ``metadata_props`` in the order they have, which the library would change.
     Raises UnsupportedError for a dtype or an encoding that ONNX has no name for.
     """
     for tensor in tensors.values():
@@ -27,4 +32,6 @@ def frame_of(model: Any, tensors: Mapping[str, Tensor]) -> Frame:
     proto = onnx_ir().serde.serialize_model(model)
     graph = proto.graph.SerializeToString(deterministic=True)
     proto.ClearField("graph")
-    return of_graph(proto.SerializeToString(deterministic=True), graph, tensors.values())
+    about = proto.SerializeToString(deterministic=True)
+    about += b"".join(delimited(_PROPERTY, delimited(1, k) + delimited(2, v)) for k, v in properties.items())
+    return of_graph(about, graph, tensors.values())

@@ -180,4 +180,5 @@ def weights(name: str, planes: Mapping[str, Any]) -> Array:
         value = TABLES[part.table]()[arrays[0]] if part.table else arrays[0].astype(np.float32)
         value = value * arrays[1].astype(np.float32) if len(arrays) > 1 else value
         made.append(np.repeat(value * F(part.sign), levels.shape[1] // value.shape[1], axis=1))
-    return levels * made[0] + made[1] if form.minimum else levels * made[0]
+    found: Array = levels * made[0] + made[1] if form.minimum else levels * made[0]
+    return found
