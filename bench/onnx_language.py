@@ -54,7 +54,7 @@ def run() -> Iterator[dict]:
         "peer_peak_mb": round(peer.peak / 1e6, 1),
         "ratio": round(peer.wall / export.wall, 2),
         "ok": export.peak <= 256e6,
-        "measured": f"{export.peak / 1e6:.0f} MB and {export.wall:.1f} s; builder {peer.peak / 1e6:.0f} MB, {peer.wall:.1f} s",
+        "measured": f"{export.peak / 1e6:.0f} MB, {export.wall:.1f} s; builder {peer.peak / 1e6:.0f}, {peer.wall:.1f}",
         "bar": "<= 256 MB",
     }
     said = subprocess.run([PYTHON, "-c", SPEED, str(ours), str(theirs)], check=True, capture_output=True, text=True)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from test_language import PROMPTS, SMOLLM
 
 import modelglot
-
-
-from test_language import PROMPTS, SMOLLM
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from modelglot.core.tensor import Missing, Stored, Tensor
-from modelglot.engine.stream import Open, chunks, in_order, read
+from modelglot.engine.stream import Open, chunks
 
 
 def tensor_digest(tensor: Tensor, source: Open) -> str:
@@ -14,11 +14,8 @@ def tensor_digest(tensor: Tensor, source: Open) -> str:
     from blake3 import blake3
 
     hasher = blake3()
-    if in_order(tensor):
-        for _, data in chunks(tensor, source):
-            hasher.update(data)
-    else:
-        hasher.update(read(tensor, source))
+    for _, data in chunks(tensor, source):
+        hasher.update(data)
     return hasher.hexdigest()
 
 

@@ -15,7 +15,7 @@ from modelglot.core.unusual import Unusual
 from modelglot.engine.journal import Journal
 from modelglot.engine.plan import Plan, Step
 from modelglot.engine.pool import Pool, SourcePool
-from modelglot.engine.stream import CHUNK, chunks, in_order
+from modelglot.engine.stream import CHUNK, chunks
 from modelglot.engine.unusual import unusual_notes
 from modelglot.sources.checksums import Checksum, checksum
 from modelglot.sources.sink import Sink, start_writeback, write_all, writing
@@ -202,18 +202,17 @@ class _Run:
         from blake3 import blake3
 
         step = self.steps[number]
-        fd, ordered = self.fds[step.file], in_order(step.tensor)
+        fd = self.fds[step.file]
         hasher = blake3()
         place = (step.file, step.offset, step.length)
-        summed = Checksum(self._checked[place]) if ordered and place in self._checked else None
+        summed = Checksum(self._checked[place]) if place in self._checked else None
         covered = 0
         met = [Unusual()]
         with located(tensor=step.tensor.name), writing(self.plan.layout.files[step.file].name, need=step.length):
             for offset, data in chunks(step.tensor, self.sources, seen=lambda more: met.append(met.pop().plus(more))):
                 if offset + len(data) > step.length:
                     raise PlanError(f"the tensor has more than the {step.length:,} bytes that were planned")
-                if ordered:
-                    hasher.update(data)
+                hasher.update(data)
                 if summed is not None:
                     summed.update(data)
                 write_all(fd, data, step.offset + offset)
@@ -222,10 +221,9 @@ class _Run:
                 self.report(len(data), step.tensor.name)
             if covered != step.length:
                 raise PlanError(f"the tensor has {covered:,} bytes and {step.length:,} were planned")
-            digest = hasher.hexdigest() if ordered else _hash(fd, step.offset, step.length)
         if summed is not None:
             self._sums[place] = summed.stored()
-        self._done(number, digest, step, met[0])
+        self._done(number, hasher.hexdigest(), step, met[0])
 
     def _done(self, number: int, digest: str, step: Step, unusual: Unusual) -> None:
         with self._lock:

@@ -12,12 +12,10 @@ from modelglot.core.tensor import Derived, Extent, Inline, Missing, Stored, Tens
 from modelglot.core.unusual import Unusual
 from modelglot.core.views import is_run
 from modelglot.engine.assemble import Box, assembled
-from modelglot.engine.gather import Fetch, ascending, bands
+from modelglot.engine.gather import Fetch, bands
 from modelglot.sources.checksums import crc32c
 
 CHUNK = 4 << 20
-
-_ASCENDING = ("assemble", "planes", "unshuffle")  # kernels of the engine that yield in order whatever their inputs do
 
 Open = Callable[[int], Source]
 Seen = Callable[[Unusual], None]
@@ -29,8 +27,7 @@ def chunks(tensor: Tensor, source: Open, size: int = CHUNK, seen: Seen | None = 
 
     At most about ``size`` bytes are held, except for what cannot be cut: one line of a strided view, a deflated
     strided tensor. A yielded buffer is only good until the next one is asked for. Raises DamagedFileError for
-    missing bytes. Offsets ascend, except for strided tensors larger than ``size``. ``seen`` is told of numbers that
-    casts could not keep.
+    missing bytes. Offsets ascend. ``seen`` is told of numbers that casts could not keep.
     """
     data = tensor.data
     with located(tensor=tensor.name):
@@ -52,18 +49,6 @@ def read(tensor: Tensor, source: Open, seen: Seen | None = None) -> bytearray:
     for offset, data in chunks(tensor, source, max(CHUNK, tensor.nbytes), seen):
         out[offset : offset + len(data)] = data
     return out
-
-
-def in_order(tensor: Tensor) -> bool:
-    """True where `chunks` ascends whatever the chunk size."""
-    data = tensor.data
-    if isinstance(data, Derived):
-        from modelglot.kernels.registry import needs_all
-
-        if data.kernel == "arrange":
-            return ascending(tuple(data.params["shape"]), tuple(data.params["strides"]))
-        return needs_all(data.kernel) or data.kernel in _ASCENDING or all(map(in_order, data.inputs))
-    return not (isinstance(data, Stored) and data.strides is not None) or ascending(tensor.shape, data.strides)
 
 
 def _sequential(tensor: Tensor, data: Stored, source: Open, size: int) -> Iterator[Chunk]:
@@ -244,11 +229,6 @@ def _part_rows(part: Tensor, source: Open, seen: Seen | None) -> tuple[Callable[
 def _rows(tensor: Tensor, source: Open, size: int, seen: Seen | None = None) -> Iterator[Chunk]:
     """Like `chunks`, in whole rows of the last axis: kernels on blocks cannot start in the middle of one."""
     row = nbytes(tensor.dtype, tensor.encoding, tensor.shape[-1:])
-    if not in_order(tensor):
-        whole = read(tensor, source, seen)
-        step = max(row, size // row * row)
-        yield from ((at, memoryview(whole)[at : at + step]) for at in range(0, len(whole), step))
-        return
     held, start = bytearray(), 0
     for _, piece in chunks(tensor, source, max(row, size // row * row), seen):
         if not held and len(piece) % row == 0:

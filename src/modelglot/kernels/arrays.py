@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,8 @@ _ML_DTYPES = {
     "f8_e5m2fnuz": "float8_e5m2fnuz", "f8_e8m0": "float8_e8m0fnu", "f6_e2m3": "float6_e2m3fn",
     "f6_e3m2": "float6_e3m2fn", "f4_e2m1": "float4_e2m1fn", "i4": "int4", "u4": "uint4", "i2": "int2", "u2": "uint2",
 }  # fmt: skip
+
+_TILE = 128
 
 
 @cache
@@ -108,13 +111,35 @@ def swap_blocks(data: Any, size: int, words: tuple[tuple[int, int], ...]) -> byt
     return blocks.tobytes()
 
 
-def strided(data: Any, itemsize: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
-    """A view of ``data`` with element strides, gathered to contiguous bytes."""
-    if 0 in shape:
-        return b""
-    unit = np.frombuffer(data, np.dtype((np.void, itemsize)))
-    view = np.lib.stride_tricks.as_strided(unit, shape, tuple(s * itemsize for s in strides), writeable=False)
-    return view.tobytes()
+def gathered(
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    item: int,
+    axis: int,
+    pieces: Iterable[tuple[int, int, Any]],
+) -> memoryview:
+    """A view with element strides as contiguous bytes; ``pieces`` are (first, count, bytes) along ``axis``."""
+    unit = np.dtype(f"u{item}" if item in (1, 2, 4, 8) else (np.void, item))
+    made = np.empty(shape, unit)
+    steps = tuple(stride * item for stride in strides)
+    for first, count, data in pieces:
+        part = (*shape[:axis], count, *shape[axis + 1 :])
+        raw = np.frombuffer(data, unit)
+        view = np.lib.stride_tricks.as_strided(raw, part, steps, writeable=False)
+        _copy(made[(*(slice(None),) * axis, slice(first, first + count))], view)
+    return made.reshape(-1).view(np.uint8).data
+
+
+def _copy(made: np.ndarray[Any, Any], view: np.ndarray[Any, Any]) -> None:
+    """In tiles where rows and columns change places: neighbours are used while they are in the cache."""
+    fast = min(range(view.ndim), key=lambda a: (view.strides[a] if view.shape[a] > 1 else 1 << 62, -a))
+    if fast == view.ndim - 1 or min(view.shape[fast], view.shape[-1]) < 2 * _TILE:
+        made[...] = view
+        return
+    for row in range(0, view.shape[fast], _TILE):
+        for column in range(0, view.shape[-1], _TILE):
+            where: Any = (*(slice(None),) * fast, slice(row, row + _TILE), ..., slice(column, column + _TILE))
+            made[where] = view[where]
 
 
 def place(
