@@ -83,7 +83,11 @@ def test_genai_runs_the_folder_as_it_is(graph: Path, model: Any) -> None:
         assert found[len(ids) :] == with_min_length.argmax(-1)[len(ids) - 1 :].tolist()
 
 
-def test_the_way_back_gives_the_same_file(graph: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("band", [1 << 40, 100_000])
+def test_the_way_back_gives_the_same_file(
+    graph: Path, tmp_path: Path, band: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelglot.graphs.language.back._BAND", band)
     modelglot.convert(graph / "model.onnx", tmp_path / "back.gguf")
     assert (tmp_path / "back.gguf").read_bytes() == SMOLLM.read_bytes()
 

@@ -15,7 +15,8 @@ from modelglot.kernels.planes import plane
 from modelglot.kernels.reference.numbers import Array
 
 Rows = Callable[[], Iterator["bytes | memoryview"]]  # the stored rows from the first on, whole ones at a time
-BAND = 32 << 20  # numbers of the result that are held
+_LINES = 64  # numbers of each row that are packed at once
+BAND = 12 << 20  # numbers of the result that are held
 
 
 def planes(params: Mapping[str, Any], shape: tuple[int, ...], rows: Rows) -> Iterator[tuple[int, bytes]]:
@@ -37,7 +38,7 @@ def planes(params: Mapping[str, Any], shape: tuple[int, ...], rows: Rows) -> Ite
     numbers, count = shape
     each = numbers // blocks_in_row if blocks_in_row else 0
     step = max(1, BAND // max(1, count * each))
-    step += step % 2  # whole bytes, whatever the number of rows
+    step += step % 2 if count % 2 else 0  # bands begin at whole bytes
     for first in range(0, blocks_in_row, step):
         last = min(blocks_in_row, first + step)
         band = np.empty(((last - first) * each, count), _held(dtype.name))
@@ -47,7 +48,11 @@ def planes(params: Mapping[str, Any], shape: tuple[int, ...], rows: Rows) -> Ite
             made = plane(kind.name, name, raw.reshape(-1, kind.bytes)).reshape(len(raw), -1)
             band[:, row : row + len(raw)] = made.T
             row += len(raw)
-        yield first * each * count * dtype.bits // 8, packed_small(band, dtype.bits)
+        at = first * each * count * dtype.bits // 8
+        for line in range(0, len(band), _LINES):
+            packed = packed_small(band[line : line + _LINES], dtype.bits)
+            yield at, packed
+            at += len(packed)
 
 
 def _held(dtype: str) -> str:

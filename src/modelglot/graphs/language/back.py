@@ -17,11 +17,12 @@ from modelglot.core.forms import FORMS
 from modelglot.core.metadata import Metadata
 from modelglot.core.model import Model
 from modelglot.core.tensor import Derived, Inline, Tensor
-from modelglot.core.views import arrange, joined
+from modelglot.core.views import arrange, joined, part
 from modelglot.graphs.language.export import RECORD, REST
 from modelglot.graphs.language.linear import EXPERTS, LEFT, TURNED
 
 _OWN = (RECORD, REST)
+_BAND = 4 << 20  # numbers of a matrix that are put together at once
 
 
 def is_exported(model: Model) -> bool:
@@ -67,20 +68,40 @@ def _tensor(
 
 
 def _blocks(stored: Mapping[str, Tensor], name: str, kind: str, shape: tuple[int, ...], turned: bool) -> Tensor:
-    form, blocks = FORMS[kind], BLOCKS[kind]
+    """Large matrices are put together in bands of rows, so that not all of their planes are held."""
+    form = FORMS[kind]
     count, width = shape
     place = name if turned else f"{name}.rows"
     wanted = ["high", "low"] if turned and form.levels[1] == "8" else ["levels"]
     wanted += [plane for part in (form.scale, form.minimum) if part for plane, _ in part.planes]
-    inputs = [stored[f"{place}.{plane}"] for plane in wanted]
-    if any(t.shape[1 if turned else 0] != count for t in inputs) or inputs[0].shape[0 if turned else 1] != width:
+    planes = {plane: stored[f"{place}.{plane}"] for plane in wanted}
+    if any(t.shape[1 if turned else 0] != count for t in planes.values()):
         raise ValueError(f"planes of `{name}` have other shapes")
+    step = max(2, _BAND // max(1, width) // 2 * 2)  # rows of 4-bit numbers begin at whole bytes
+    if (turned and count % 2) or count <= step:
+        return _joined(planes, name, kind, shape, turned)
+    bands = []
+    for first in range(0, count, step):
+        rows = min(step, count - first)
+        cut = {p: _columns(t, first, rows) if turned else part(t, first, first + rows) for p, t in planes.items()}
+        bands.append(_joined(cut, name, kind, (rows, width), turned))
+    return joined(bands, shape)
+
+
+def _columns(tensor: Tensor, first: int, count: int) -> Tensor:
+    numbers, whole = tensor.shape
+    line, taken, begin = (n * tensor.dtype.bits // 8 for n in (whole, count, first))
+    return arrange(tensor, (numbers, count), [(numbers, line), (taken, 1)], begin)
+
+
+def _joined(planes: Mapping[str, Tensor], name: str, kind: str, shape: tuple[int, ...], turned: bool) -> Tensor:
+    blocks, (count, width) = BLOCKS[kind], shape
     params: dict[str, Any] = {
-        "inputs": wanted,
-        "dtypes": [t.dtype.name for t in inputs],
-        "shapes": [list(t.shape) for t in inputs],
+        "inputs": list(planes),
+        "dtypes": [t.dtype.name for t in planes.values()],
+        "shapes": [list(t.shape) for t in planes.values()],
         "shape": [count, width // blocks.elements * blocks.bytes],
         "to": kind,
         "turned": turned,
     }
-    return Tensor(name, DTYPES["f32"], shape, Derived("blocks", tuple(inputs), params), blocks)
+    return Tensor(name, DTYPES["f32"], shape, Derived("blocks", tuple(planes.values()), params), blocks)
