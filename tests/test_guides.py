@@ -6,12 +6,13 @@ from pathlib import Path
 
 from modelglot.core.encoding import BLOCKS
 from modelglot.families.registry import families
+from modelglot.graphs.language.shape import TRAITS
 
-GUIDE = (Path(__file__).parents[1] / "docs/guides/gguf.md").read_text()
+GUIDES = Path(__file__).parents[1] / "docs/guides"
 
 
-def rows(marker: str) -> list[list[str]]:
-    table = GUIDE.split(f"<!-- {marker} -->\n")[1].split("\n\n")[0].splitlines()[2:]
+def rows(marker: str, guide: str = "gguf.md") -> list[list[str]]:
+    table = (GUIDES / guide).read_text().split(f"<!-- {marker} -->\n")[1].split("\n\n")[0].splitlines()[2:]
     return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in table]
 
 
@@ -23,3 +24,7 @@ def test_bits_a_weight() -> None:
 
 def test_families() -> None:
     assert [row[0] for row in rows("families")] == [f.name for f in families()]
+
+
+def test_families_with_graphs() -> None:
+    assert [row[0] for row in rows("families", "onnx-language.md")] == list(TRAITS)

@@ -11,7 +11,7 @@ from modelglot.targets.subject import Subject
 
 TITLE = "ONNX Runtime GenAI"
 CONFIG = "genai_config.json"
-_BUILD = "export it: `python -m onnxruntime_genai.models.builder -i FOLDER -o OUT -p int4 -e cpu`"
+_BUILD = "make one: `modelglot convert MODEL OUT/ --to onnx`"
 
 
 def check(subject: Subject) -> list[Obstacle]:
