@@ -148,3 +148,17 @@ def test_basic_pitch_by_layer_is_its_tensorflow_lite_twin(tmp_path: Path) -> Non
         found.append({(v.shape, v.tobytes()) for v in arrays if v.ndim > 2 and v.size > 100})
     assert len(found[0]) >= 9
     assert found[0] == found[1]
+
+
+def test_operations_of_twins_and_of_a_published_network() -> None:
+    """One network as ONNX and as TensorFlow Lite; and MLPerf Tiny's, whose paper gives 12.5 million products."""
+    costs = {}
+    for name in ("nmp.onnx", "nmp.tflite"):
+        report = mg.inspect(find("basic-pitch-4fmt", name), count_cost=True)
+        assert report.cost is not None
+        assert not report.cost.unknown
+        costs[name] = report.cost.by_operator
+    assert costs["nmp.onnx"]["Conv"] == pytest.approx(costs["nmp.tflite"]["CONV_2D"], rel=1e-3)
+    tiny = mg.inspect(find("silabs-h5-tflite", "image_classification.tflite"), count_cost=True).cost
+    assert tiny is not None
+    assert tiny.flops / 2 == pytest.approx(12.5e6, rel=0.01)

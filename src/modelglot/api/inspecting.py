@@ -11,6 +11,7 @@ from modelglot.api import ollama_store
 from modelglot.api.folders import folder_of
 from modelglot.api.methods import method_notes
 from modelglot.api.reading import PathLike, detect, existing, read_as, read_model
+from modelglot.core.cost import Cost
 from modelglot.core.errors import ModelFileError, located
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
@@ -29,9 +30,12 @@ def inspect(
     collapse: bool = True,
     format: str | None = None,
     limits: Limits | None = None,
+    count_cost: bool = False,
+    inputs: Iterable[str] = (),
 ) -> InspectReport:
     """The report on a file or folder. ``match`` keeps the tensors that fit a glob; ``collapse=False`` gives the
-    tree one line a tensor. Raises the errors of `open`."""
+    tree one line a tensor; ``count_cost`` counts the operations of its graph, for ``inputs`` of sizes such as
+    ``x=f32[1,3,224,224]``. Raises the errors of `open`, and those of `cost`."""
     text = os.fspath(path)
     stored = ollama_store.find(text, limits) if format is None else None
     text = text if stored is not None else existing(text)
@@ -65,7 +69,15 @@ def inspect(
         notes,
         collapse=collapse,
         family=recognise(model.tensors, model.metadata, _config(model, text, limits or Limits())),
+        cost=_cost(model, text, inputs, limits) if count_cost else None,
     )
+
+
+def _cost(model: Model, path: str, inputs: Iterable[str], limits: Limits | None) -> Cost:
+    """Counting needs numpy and a library for graphs, which a look at a file does without."""
+    from modelglot.api.costing import cost
+
+    return cost(model, path, inputs, limits)
 
 
 def _config(model: Model, path: str, limits: Limits) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from modelglot.report.lines import line, write
 @click.option("--full", is_flag=True, help="One line a tensor: nothing is collapsed.")
 @click.option("--match", multiple=True, metavar="GLOB", help="Only tensors whose name fits, such as '*.attn.*'.")
 @click.option("--metadata", is_flag=True, help="All metadata, values whole.")
+@click.option("--cost", is_flag=True, help="Count the operations of the graph and the memory of its values.")
+@click.option("--input", "inputs", multiple=True, metavar="NAME=TYPE[SIZES]",
+              help="Count for an input of this size: x=f32[1,3,224,224]; other axes without a size are 1.")  # fmt: skip
 @from_option
 @limit_option
 @json_option
@@ -28,6 +31,8 @@ def inspect_command(
     full: bool,
     match: tuple[str, ...],
     metadata: bool,
+    cost: bool,
+    inputs: tuple[str, ...],
     format: str | None,
     limits: Limits,
     as_json: bool,
@@ -36,7 +41,10 @@ def inspect_command(
     worst = 0
     for number, path in enumerate(paths):
         try:
-            report = inspect(path, match=match, collapse=not full, format=format, limits=limits)
+            report = inspect(
+                path, match=match, collapse=not full, format=format, limits=limits,
+                count_cost=cost or bool(inputs), inputs=inputs,
+            )  # fmt: skip
         except ModelFileError as error:
             if len(paths) == 1:
                 raise

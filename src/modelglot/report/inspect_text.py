@@ -8,6 +8,7 @@ from modelglot.containers.side_files import what_is
 from modelglot.core.errors import printable
 from modelglot.features.inspect.report import InspectReport, short
 from modelglot.features.inspect.tree import Branch
+from modelglot.report.cost_text import cost_lines
 from modelglot.report.lines import Line, line, number, plural, size
 
 _METADATA_SHOWN = 24
@@ -23,6 +24,7 @@ def render(report: InspectReport, *, depth: int | None = None, metadata: bool = 
         yield line(("warning: " if note.level == "warning" else "note: ", style), printable(note.text, limit=500))
     yield from _training(report)
     yield from _graph(report)
+    yield from cost_lines(report.cost) if report.cost else ()
     yield from _metadata(report, metadata)
     yield from _files(report)
     if report.tree.children:

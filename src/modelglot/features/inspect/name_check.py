@@ -26,7 +26,7 @@ def check_name(facts: NameFacts, model: Model) -> list[Note]:
 
 
 def _check_quantization(facts: NameFacts, model: Model) -> Iterator[Note]:
-    stated = file_type_name(model.metadata.get("general.file_type"))
+    stated = file_type_name(model.metadata.get("general.file_type")) if model.format == "gguf" else None
     common = _dominant(model)
     label = facts.quantization
     known = facts.explanation

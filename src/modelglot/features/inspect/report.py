@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelglot.core.cost import Cost
 from modelglot.core.graph import Graph
 from modelglot.core.metadata import Metadata, is_array
 from modelglot.core.model import Model, ties
@@ -54,6 +55,7 @@ class InspectReport:
     name: Mapping[str, Any]
     tree: Branch
     family: str | None = None
+    cost: Cost | None = None
 
     def document(self) -> dict[str, Any]:
         """Plain data for ``--json``; `schema` names its shape. Metadata arrays longer than a few values are cut."""
@@ -78,6 +80,7 @@ class InspectReport:
             "metadata": {k: {"type": e.type, "value": plain(e.value)} for k, e in model.metadata.entries()},
             "notes": [{"code": n.code, "level": n.level, "text": n.text} for n in self.notes],
             "graph": _graph(model.graph),
+            "cost": self.cost.document() if self.cost else None,
             "tensors": [_tensor(t) for t in model.tensors.values()],
         }  # fmt: skip
 
@@ -94,6 +97,7 @@ def examine(
     *,
     collapse: bool = True,
     family: str | None = None,
+    cost: Cost | None = None,
 ) -> InspectReport:
     """The report on ``model``; what passes and the file's name know is handed in."""
     return InspectReport(
@@ -110,6 +114,7 @@ def examine(
         name,
         build(model.tensors, collapse=collapse),
         family,
+        cost,
     )
 
 

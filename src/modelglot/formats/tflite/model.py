@@ -40,23 +40,28 @@ class Walk:
     ports: list[list[Port]] = field(default_factory=list)
     main: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     names: dict[str, int] = field(default_factory=dict)  # given so far, and how often
+    nodes: list[Operator] = field(default_factory=list)  # of the first subgraph, and of its tensors:
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    weights: dict[int, str] = field(default_factory=dict)
 
     def subgraph(self, graph: Table, number: int) -> None:
         limits = self.store.buffer.limits
         prefix = f"{graph.text(4) or f'subgraph_{number}'}." if number else ""
         limits.check("tensors", len(self.names) + graph.count(0), "tensors", offset=graph.at)
         limits.check("tree_values", self.operators.total() + graph.count(3), "operators", offset=graph.at)
-        ports, weights = [], dict[int, str]()
+        ports, shapes, weights = [], [], dict[int, str]()
         for index, table in enumerate(graph.tables(0)):
             own = table.text(3)
+            shapes.append(table.numbers(0, "i"))
             ports.append(Port(own, type_name(table.unsigned(1, 1)), _axes(table)))
             name = self._weight(prefix + (own or f"tensor_{index}"), table)
             if name is not None:
                 weights[index] = name
         self.ports.append(ports)
+        operators = list(self._operators(graph))
         if number == 0:
             self.main = graph.numbers(1, "i"), graph.numbers(2, "i")
-        operators = list(self._operators(graph))
+            self.nodes, self.shapes, self.weights = operators, shapes, weights
         self.operators.update(op.name for op in operators)
         described(operators, weights, self.tensors, self.said)
 
@@ -86,6 +91,20 @@ class Walk:
 
 
 def read(files: FileSet, limits: Limits) -> Model:
+    walk, root = walked(files, limits)
+    extras = agreed(walk.said)
+    tensors = {n: replace(t, extra={**t.extra, **extras.get(n, {})}) for n, t in walk.tensors.items()}
+    with located(path=files.refs()[walk.store.number].path):
+        sides = tuple(_sides(root, walk.store))
+        graph = Graph("TensorFlow Lite", tuple(_signatures(root, walk)), counted(walk.operators), about=_ABOUT)
+        metadata = _metadata(root, walk, sides)
+    sides = tuple(side for side in sides if side.name != _RUNTIME)
+    notes = tuple(_notes(tensors))
+    return Model("tflite", files.refs(), tensors, None, metadata, sides=sides, notes=notes, graph=graph)
+
+
+def walked(files: FileSet, limits: Limits) -> tuple[Walk, Table]:
+    """All subgraphs of the file, and the table that they are in."""
     name = files.primary or _main(files)
     source = files.open(name)
     number = files.index(name, "primary")
@@ -99,14 +118,7 @@ def read(files: FileSet, limits: Limits) -> Model:
             walk.subgraph(graph, index)
         if not walk.ports:
             raise InvalidFileError("there is no subgraph in this file")
-        extras = agreed(walk.said)
-        tensors = {n: replace(t, extra={**t.extra, **extras.get(n, {})}) for n, t in walk.tensors.items()}
-        sides = tuple(_sides(root, walk.store))
-        graph_ = Graph("TensorFlow Lite", tuple(_signatures(root, walk)), counted(walk.operators), about=_ABOUT)
-        metadata = _metadata(root, walk, sides)
-    sides = tuple(side for side in sides if side.name != _RUNTIME)
-    notes = tuple(_notes(tensors))
-    return Model("tflite", files.refs(), tensors, None, metadata, sides=sides, notes=notes, graph=graph_)
+    return walk, root
 
 
 def _main(files: FileSet) -> str:
