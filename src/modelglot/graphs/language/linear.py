@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import BLOCKS, Blocks, plain_encoding
-from modelglot.core.errors import UnsupportedError
+from modelglot.core.errors import InvalidFileError, UnsupportedError
 from modelglot.core.forms import FORMS, Form, Numbers, each
 from modelglot.core.tensor import Derived, Tensor
 from modelglot.core.views import arrange
 from modelglot.graphs.language.net import Net, Value
 
 PLAIN, TURNED, ROWS, EXPERTS, LEFT = "plain", "turned", "rows", "experts", "left"
+_AXES = {TURNED: 2, ROWS: 2, EXPERTS: 3}
 
 
 @dataclass(slots=True)
@@ -33,9 +34,11 @@ class Weights:
         return name in self.tensors
 
     def take(self, name: str, how: str = TURNED) -> Tensor:
-        """Raises UnsupportedError where the model has no such tensor."""
+        """Raises InvalidFileError where the model has no such tensor, or one with other axes."""
         if name not in self.tensors:
-            raise UnsupportedError(f"the graph needs `{name}`, which the model lacks", hint="is the file whole?")
+            raise InvalidFileError(f"the graph needs `{name}`, which the model lacks", hint="is the file whole?")
+        if how in _AXES and len(self.tensors[name].shape) != _AXES[how]:
+            raise InvalidFileError(f"{list(self.tensors[name].shape)} is not the shape of a matrix", tensor=name)
         if self.stored.get(name) not in (
             ROWS,
             PLAIN,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelglot.core.errors import UnsupportedError, printable
+from modelglot.core.errors import InvalidFileError, UnsupportedError, printable
 from modelglot.families import rope
 from modelglot.families.family import Config
 
@@ -76,27 +76,38 @@ class Shape:
 
 
 def shape_of(arch: str, config: Config, factors: Mapping[str, list[float]]) -> Shape:
-    """Raises UnsupportedError for an architecture without a graph. ``factors``: values of ``rope_*`` tensors."""
+    """``factors``: values of ``rope_*`` tensors.
+
+    Raises UnsupportedError for an architecture without a graph, InvalidFileError for a configuration that does not fit.
+    """
     if arch not in TRAITS:
         known = ", ".join(TRAITS)
         raise UnsupportedError(
             f"no ONNX graph is known for {printable(arch, code=True)} models", hint=f"there are graphs for {known}"
         )
+    try:
+        return _shape(arch, config, factors)
+    except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
+        said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise InvalidFileError(f"the model's configuration does not describe a graph: {printable(said)}") from None
+
+
+def _shape(arch: str, config: Config, factors: Mapping[str, list[float]]) -> Shape:
     traits = TRAITS[arch]
-    width, heads = int(config.first("hidden_size", "n_embd")), int(config.first("num_attention_heads", "n_head"))
-    head = int(config.first("head_dim") or width // heads)
+    width, heads = _count(config, "hidden_size", "n_embd"), _count(config, "num_attention_heads", "n_head")
+    head = _count(config, "head_dim", most=1 << 14) if config.first("head_dim") else width // heads
     scalar = config.first("query_pre_attn_scalar")
     window = config.first("sliding_window") if config.get("use_sliding_window") is not False else 0
     return Shape(
         arch,
         traits,
-        int(config.first("num_hidden_layers", "n_layer")),
+        _count(config, "num_hidden_layers", "n_layer", most=1 << 12),
         width,
         heads,
-        int(config.first("num_key_value_heads") or heads),
+        _count(config, "num_key_value_heads", "num_attention_heads", "n_head"),
         head,
-        int(config.first("max_position_embeddings", "n_positions")),
-        int(config["vocab_size"]),
+        _count(config, "max_position_embeddings", "n_positions"),
+        _count(config, "vocab_size"),
         float(config.first("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon")),
         1.0 / math.sqrt(scalar or head),
         int(window or 0),
@@ -107,6 +118,14 @@ def shape_of(arch: str, config: Config, factors: Mapping[str, list[float]]) -> S
         None if traits.layer_norm else _rotary(config, head, factors),
         _local(config, head) if traits.own_rotary else None,
     )
+
+
+def _count(config: Config, *names: str, most: int = 1 << 30) -> int:
+    """A whole number from 1 on; a graph is as large as these say."""
+    value = config.first(*names)
+    if type(value) is not int or not 0 < value <= most:
+        raise ValueError(f"`{names[0]}` is {value!r}")
+    return value
 
 
 def _rotary(config: Config, head: int, factors: Mapping[str, list[float]]) -> Rotary:
