@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,22 @@ def test_weights_are_what_the_gguf_package_decodes(kind: str, tmp_path: Path) ->
         y, rows = run.run(None, {"x": np.eye(width, dtype=np.float32)[None], "ids": np.arange(out)[None]})
         assert np.array_equal(rows[0], whole)
         assert np.array_equal(y[0].T, whole)
+
+
+def test_genai_loads_every_family(case: Any) -> None:
+    """Ten greedy tokens: those that the graph gives in ONNX Runtime."""
+    genai = pytest.importorskip("onnxruntime_genai")
+    _, _, out, _ = case
+    ids = [int(n) for n in np.random.default_rng(6).integers(3, 300, 12)]
+    model = genai.Model(str(out))
+    params = genai.GeneratorParams(model)
+    params.set_search_options(max_length=22, min_length=22, do_sample=False)
+    generator = genai.Generator(model, params)
+    generator.append_tokens(ids)
+    while not generator.is_done():
+        generator.generate_next_token()
+    made = [int(n) for n in generator.get_sequence(0)]
+    logits = Decoder(out).feed(np.array([made[:-1]]))[0]
+    ends = json.loads((out / "genai_config.json").read_text())["model"]["eos_token_id"]
+    logits[:, ends] = -np.inf  # `min_length`
+    assert made[12:] == logits.argmax(-1)[11:].tolist()

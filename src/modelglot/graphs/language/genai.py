@@ -12,7 +12,7 @@ from modelglot.families.family import Config
 from modelglot.graphs.language.shape import Shape
 
 NAME, GRAPH = "genai_config.json", "model.onnx"
-_TYPES = {"gemma3": "gemma3_text", "qwen3moe": "decoder"}  # those that are not called as GGUF calls them
+_TYPES = {"gemma3": "gemma3_text", "gpt2": "decoder", "qwen3moe": "decoder"}  # where its word is not that of GGUF
 _EXACT = {"session.qdq_matmulnbits_accuracy_level": "1"}  # activations stay float32
 
 
