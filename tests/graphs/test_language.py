@@ -32,7 +32,8 @@ pytest.importorskip("onnx_ir")
 EXACT = "session.qdq_matmulnbits_accuracy_level"
 CASES = (
     "llama", "llama-3", "llama-tied-bias", "mistral", "mixtral", "qwen2", "qwen3", "qwen3-yarn", "gemma2", "gemma3",
-    "phi3", "phi3-long", "phi4", "qwen3moe", "gpt2",
+    "phi3", "phi3-long", "phi4", "qwen3moe", "gpt2", "qwen2moe", "granite", "olmo2", "starcoder2", "stablelm",
+    "stablelm-2", "glm", "glm4", "cohere", "cohere2",
 )  # fmt: skip
 
 

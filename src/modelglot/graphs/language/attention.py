@@ -15,6 +15,10 @@ def rms(net: Net, x: Value, weight: Value, epsilon: float) -> Value:
     return net.op("RMSNormalization", x, weight, axis=-1, epsilon=epsilon)
 
 
+def _layer_norm(net: Net, x: Value, weight: Value, epsilon: float) -> Value:
+    return net.op("LayerNormalization", x, weight, axis=-1, epsilon=epsilon)
+
+
 @dataclass(slots=True)
 class Attention:
     """The inputs that all layers share. ``mask [b, total]`` is 1 where there is a token, ``positions [b, s]``."""
@@ -33,7 +37,7 @@ class Attention:
         query, key, value = self._projected(x, f"blk.{layer}")
         window = shape.windowed(layer)
         rotary = shape.local if window and shape.local else shape.rotary
-        if rotary is not None:
+        if rotary is not None and (window or not shape.traits.local_only):
             query = self._rotated(query, rotary, shape.heads)
             key = self._rotated(key, rotary, shape.kv_heads)
         made, present_key, present_value = net.ops(
@@ -56,10 +60,18 @@ class Attention:
         return query, key, value
 
     def _normed(self, heads: Value, name: str) -> Value:
-        """Every head on its own."""
-        net, size = self.net, self.shape.head
+        """Every head on its own, with one weight or one each; or all of them, where the weight is as long."""
+        net, size, weight = self.net, self.shape.head, self.weights.vector(name)
+        axes = self.weights.tensors[name].shape
+        norm = _layer_norm if self.shape.traits.layer_norm else rms
+        if axes[-1] != size:
+            return norm(net, heads, weight, self.shape.epsilon)
         apart = net.op("Reshape", heads, net.ints(0, 0, -1, size))
-        made = rms(net, apart, self.weights.vector(name), self.shape.epsilon)
+        if len(axes) == 1:
+            made = norm(net, apart, weight, self.shape.epsilon)
+        else:
+            ones = net.constant("f32", [1.0] * size)
+            made = net.op("Mul", norm(net, apart, ones, self.shape.epsilon), weight)
         return net.op("Reshape", made, net.op("Shape", heads))
 
     def _rotated(self, heads: Value, rotary: Rotary, count: int) -> Value:

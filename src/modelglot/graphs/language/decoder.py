@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from modelglot.core.encoding import Blocks
 from modelglot.core.tensor import Tensor
 from modelglot.graphs.language.attention import Attention, rms
-from modelglot.graphs.language.experts import mixture
+from modelglot.graphs.language.experts import mixture, shared
 from modelglot.graphs.language.linear import Weights, floats
 from modelglot.graphs.language.net import Net, Value
 from modelglot.graphs.language.shape import Shape
@@ -27,7 +27,7 @@ def feed_forward(net: Net, weights: Weights, shape: Shape, x: Value, block: str)
     up = weights.multiply(x, f"{block}.ffn_up")
     if weights.has(f"{block}.ffn_gate.weight"):
         up = net.op("Mul", activation(net, weights.multiply(x, f"{block}.ffn_gate"), kind), up)
-    elif shape.traits.layer_norm:
+    elif not shape.traits.gated:
         up = activation(net, up, kind)
     else:
         gate, up = net.ops("Split", 2, up, axis=-1, num_outputs=2)
@@ -67,8 +67,7 @@ class Decoder:
     def _embedded(self, ids: Value, positions: Value) -> Value:
         net, shape = self.net, self.shape
         x = self.weights.rows(ids, _EMBEDDING)
-        if shape.traits.scaled_embedding:
-            x = net.op("Mul", x, net.number(shape.width**0.5))
+        x = self._times(x, shape.embedding_scale)
         if self.weights.has("position_embd.weight"):
             x = net.op("Add", x, self.weights.rows(positions, "position_embd.weight"))
         return x
@@ -76,28 +75,39 @@ class Decoder:
     def _layer(
         self, attention: Attention, x: Value, layer: int, key: Value, value: Value
     ) -> tuple[Value, Value, Value]:
+        """Attention, then feed-forward; without a norm of its own the feed-forward sees what attention saw."""
         net, block = self.net, f"blk.{layer}"
         with net.at("attn"):
-            made, present_key, present_value = attention.layer(self._norm(x, f"{block}.attn_norm"), layer, key, value)
-            x = net.op("Add", x, self._after(made, f"{block}.post_attention_norm"))
+            inside = self._norm_if(x, f"{block}.attn_norm")
+            made, present_key, present_value = attention.layer(inside, layer, key, value)
+            made = self._times(self._norm_if(made, f"{block}.post_attention_norm"), self.shape.residual_scale)
+            after = net.op("Add", x, made)
+        beside = not self.weights.has(f"{block}.ffn_norm.weight") and self.weights.has(f"{block}.attn_norm.weight")
         with net.at("ffn"):
-            inside = self._norm(x, f"{block}.ffn_norm")
-            if self.weights.has(f"{block}.ffn_gate_inp.weight"):
-                made = mixture(net, self.weights, self.shape, inside, block)
-            else:
-                made = feed_forward(net, self.weights, self.shape, inside, block)
-            x = net.op("Add", x, self._after(made, f"{block}.post_ffw_norm"))
-        return x, present_key, present_value
+            made = self._fed(inside if beside else self._norm_if(after, f"{block}.ffn_norm"), block)
+            made = self._times(self._norm_if(made, f"{block}.post_ffw_norm"), self.shape.residual_scale)
+            return net.op("Add", after, made), present_key, present_value
 
-    def _after(self, x: Value, name: str) -> Value:
+    def _fed(self, x: Value, block: str) -> Value:
+        if not self.weights.has(f"{block}.ffn_gate_inp.weight"):
+            return feed_forward(self.net, self.weights, self.shape, x, block)
+        made = mixture(self.net, self.weights, self.shape, x, block)
+        if self.weights.has(f"{block}.ffn_gate_shexp.weight"):
+            made = self.net.op("Add", made, shared(self.net, self.weights, x, block))
+        return made
+
+    def _times(self, x: Value, factor: float) -> Value:
+        return x if factor == 1.0 else self.net.op("Mul", x, self.net.number(factor))
+
+    def _norm_if(self, x: Value, name: str) -> Value:
         return self._norm(x, name) if self.weights.has(f"{name}.weight") else x
 
     def _norm(self, x: Value, name: str) -> Value:
         weight = self.weights.vector(f"{name}.weight")
         if not self.shape.traits.layer_norm:
             return rms(self.net, x, weight, self.shape.epsilon)
-        bias = self.weights.vector(f"{name}.bias")
-        return self.net.op("LayerNormalization", x, weight, bias, axis=-1, epsilon=self.shape.epsilon)
+        bias = [self.weights.vector(f"{name}.bias")] if self.weights.has(f"{name}.bias") else []
+        return self.net.op("LayerNormalization", x, weight, *bias, axis=-1, epsilon=self.shape.epsilon)
 
     def _logits(self, x: Value) -> Value:
         net, cap = self.net, self.shape.logit_cap
@@ -105,6 +115,7 @@ class Decoder:
             made = self.weights.matrix(x, self.weights.take(_OUTPUT))
         else:
             made = self._tied(x, self.weights.take(_EMBEDDING))
+        made = self._times(made, self.shape.logit_scale)
         if cap:
             made = net.op("Mul", net.op("Tanh", net.op("Div", made, net.number(cap))), net.number(cap))
         return made

@@ -12,15 +12,25 @@ from modelglot.graphs.language.shape import Shape
 
 
 def mixture(net: Net, weights: Weights, shape: Shape, x: Value, block: str) -> Value:
-    """``x [b, s, width]``. The weights of the chosen experts are a softmax over them, as mixtral and qwen 3 have it."""
+    """``x [b, s, width]``. The shares of the chosen experts are a softmax over them, as mixtral and qwen 3 have it, or
+    over all."""
     flat = net.op("Reshape", x, net.ints(1, -1, shape.width))
     scores = weights.multiply(flat, f"{block}.ffn_gate_inp")
-    best, chosen = net.ops("TopK", 2, scores, net.ints(shape.used_experts), axis=-1)
-    share = net.op("Softmax", best, axis=-1)
+    scores = net.op("Softmax", scores, axis=-1) if shape.whole_softmax else scores
+    share, chosen = net.ops("TopK", 2, scores, net.ints(shape.used_experts), axis=-1)
+    share = share if shape.whole_softmax else net.op("Softmax", share, axis=-1)
     made = net.op("Mul", flat, net.number(0.0))
     for expert in range(shape.experts):
         made = _expert(net, weights, flat, made, chosen, share, block, expert)
     return net.op("Reshape", made, net.op("Shape", x))
+
+
+def shared(net: Net, weights: Weights, x: Value, block: str) -> Value:
+    """The expert that every token has, behind a gate of its own."""
+    gate, up = (weights.multiply(x, f"{block}.ffn_{name}_shexp") for name in ("gate", "up"))
+    made = weights.multiply(net.op("Mul", net.op("Mul", gate, net.op("Sigmoid", gate)), up), f"{block}.ffn_down_shexp")
+    opened = net.op("Sigmoid", weights.row(x, f"{block}.ffn_gate_inp_shexp.weight"))
+    return net.op("Mul", made, opened)
 
 
 def _expert(

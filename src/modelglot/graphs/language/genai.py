@@ -12,7 +12,8 @@ from modelglot.families.family import Config
 from modelglot.graphs.language.shape import Shape
 
 NAME, GRAPH = "genai_config.json", "model.onnx"
-_TYPES = {"gemma3": "gemma3_text", "gpt2": "decoder", "qwen3moe": "decoder"}  # where its word is not that of GGUF
+_OWN = ("llama", "qwen2", "qwen3", "phi3", "gemma2", "granite", "chatglm")  # types that it calls as GGUF does
+_TYPES = {"gemma3": "gemma3_text"}  # and one that it calls otherwise; the rest are its general `decoder`
 _EXACT = {"session.qdq_matmulnbits_accuracy_level": "1"}  # activations stay float32
 
 
@@ -21,7 +22,7 @@ def config(shape: Shape, given: Config) -> bytes:
     end = ids.get("eos_token_id")
     ids.setdefault("pad_token_id", end[0] if isinstance(end, list) else end if end is not None else 0)
     model: dict[str, Any] = {
-        "type": _TYPES.get(shape.arch, shape.arch),
+        "type": _TYPES.get(shape.arch, shape.arch if shape.arch in _OWN else "decoder"),
         "vocab_size": shape.vocabulary,
         "context_length": shape.context,
         **ids,

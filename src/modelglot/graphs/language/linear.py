@@ -50,6 +50,11 @@ class Weights:
         """Values of a norm, a bias, positions: in float32."""
         return floats(self.net, self.take(name, PLAIN))
 
+    def row(self, x: Value, name: str) -> Value:
+        """``x [b, s, in]`` with a matrix that has one row, which may be stored as a vector: ``[b, s, 1]``."""
+        made = self.net.op("Mul", x, self.vector(name))
+        return self.net.op("ReduceSum", made, self.net.ints(-1), keepdims=1)
+
     def multiply(self, x: Value, name: str) -> Value:
         """``x [..., in]`` with the matrix ``name.weight [out, in]``, plus ``name.bias`` where there is one."""
         made = self.matrix(x, self.take(f"{name}.weight"))

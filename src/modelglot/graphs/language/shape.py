@@ -18,7 +18,11 @@ class Traits:
 
     activation: str = "silu"  # silu | gelu_tanh | gelu
     interleaved: bool = False
-    layer_norm: bool = False
+    layer_norm: bool = False  # instead of the root of mean squares
+    rotary: bool = True
+    local_only: bool = False  # rotary positions only in layers with a window
+    rotary_share: float = 1.0  # of a head, where the configuration does not say
+    gated: bool = True  # a feed-forward without a gate of its own has it in the same matrix
     scaled_embedding: bool = False  # by the root of its width
     full_every: int = 0  # with a window: every n-th layer sees the whole text; 0: none does
     own_rotary: bool = False  # layers with a window have a base of rotary positions of their own
@@ -27,13 +31,22 @@ class Traits:
 TRAITS: dict[str, Traits] = {
     "llama": Traits(interleaved=True),
     "qwen2": Traits(),
+    "qwen2moe": Traits(),
     "qwen3": Traits(),
     "qwen3moe": Traits(),
     "phi3": Traits(),
     "gemma2": Traits("gelu_tanh", scaled_embedding=True, full_every=2),
     "gemma3": Traits("gelu_tanh", scaled_embedding=True, full_every=6, own_rotary=True),
-    "gpt2": Traits("gelu_tanh", layer_norm=True),
-    "bert": Traits("gelu", layer_norm=True),
+    "granite": Traits(interleaved=True),
+    "olmo2": Traits(),
+    "starcoder2": Traits("gelu_tanh", layer_norm=True, gated=False),
+    "stablelm": Traits(layer_norm=True, rotary_share=0.25),
+    "chatglm": Traits(interleaved=True, rotary_share=0.5),
+    "glm4": Traits(interleaved=True, rotary_share=0.5),
+    "command-r": Traits(interleaved=True, layer_norm=True),
+    "cohere2": Traits(interleaved=True, layer_norm=True, full_every=4, local_only=True),
+    "gpt2": Traits("gelu_tanh", layer_norm=True, rotary=False, gated=False),
+    "bert": Traits("gelu", layer_norm=True, rotary=False, gated=False),
 }
 
 
@@ -65,6 +78,10 @@ class Shape:
     logit_cap: float = 0.0
     experts: int = 0
     used_experts: int = 0
+    whole_softmax: bool = False  # over all experts, the chosen ones are not brought to a sum of 1
+    embedding_scale: float = 1.0
+    residual_scale: float = 1.0
+    logit_scale: float = 1.0
     rotary: Rotary | None = None
     local: Rotary | None = None  # of layers with a window, where it differs
 
@@ -108,14 +125,18 @@ def _shape(arch: str, config: Config, factors: Mapping[str, list[float]]) -> Sha
         head,
         _count(config, "max_position_embeddings", "n_positions"),
         _count(config, "vocab_size"),
-        float(config.first("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon")),
-        1.0 / math.sqrt(scalar or head),
+        float(config.first("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon")),
+        float(config.get("attention_multiplier") or 1.0 / math.sqrt(scalar or head)),
         int(window or 0),
         float(config.first("attn_logit_softcapping") or 0),
         float(config.first("final_logit_softcapping") or 0),
         int(config.first("num_local_experts", "num_experts") or 0),
         int(config.first("num_experts_per_tok") or 0),
-        None if traits.layer_norm else _rotary(config, head, factors),
+        arch == "qwen2moe" and not config.get("norm_topk_prob"),
+        float(config.get("embedding_multiplier") or (math.sqrt(width) if traits.scaled_embedding else 1.0)),
+        float(config.get("residual_multiplier") or 1.0),
+        float(config.get("logit_scale") or 1.0 / float(config.get("logits_scaling") or 1.0)),
+        _rotary(config, head, traits.rotary_share, factors) if traits.rotary else None,
         _local(config, head) if traits.own_rotary else None,
     )
 
@@ -128,9 +149,9 @@ def _count(config: Config, *names: str, most: int = 1 << 30) -> int:
     return value
 
 
-def _rotary(config: Config, head: int, factors: Mapping[str, list[float]]) -> Rotary:
+def _rotary(config: Config, head: int, share: float, factors: Mapping[str, list[float]]) -> Rotary:
     given = rope.parameters(config)
-    size = int(head * float(given.get("partial_rotary_factor") or 1))
+    size = int(head * float(given.get("partial_rotary_factor") or share))
     plain = rope.frequencies(float(given.get("rope_theta", 10000.0)), size)
     kind = str(given.get("rope_type") or "default").lower()
     by = factors.get("rope_freqs.weight") or (rope.llama3_factors(config) if kind == "llama3" else [])
