@@ -97,6 +97,17 @@ def test_computes_what_transformers_computes(case: Any) -> None:
     assert np.abs(made - wanted).max() <= 1e-4 * max(1, np.abs(wanted).max())
 
 
+def test_from_the_gguf_file_it_computes_the_same(case: Any, tmp_path: Path) -> None:
+    name, folder, _, model = case
+    if name == "mistral":
+        pytest.skip("GGUF has no key for its window")
+    modelglot.convert(folder, tmp_path / "m.gguf", settings={"gguf:pre": "gpt-2"})
+    modelglot.convert(tmp_path / "m.gguf", tmp_path / "onnx", to="onnx")
+    ids = np.random.default_rng(7).integers(3, 300, (1, 40))
+    wanted = expected(model, ids)
+    assert np.abs(Decoder(tmp_path / "onnx").feed(ids) - wanted).max() <= 1e-4 * max(1, np.abs(wanted).max())
+
+
 def test_padding_is_not_seen(case: Any) -> None:
     """Two texts of different length in a batch, the shorter one padded in front."""
     name, _, out, model = case
