@@ -1,6 +1,7 @@
 """An ONNX file around its tensors: what is kept byte for byte, and holes where tensors are put.
 
-`of_file` takes it from a file, `of_tensors` makes one with nothing but initializers. A frame is a tree, since the
+`of_file` takes it from a file, `of_graph` makes one of a graph without its weights, `of_tensors` one with nothing but
+initializers. A frame is a tree, since the
 length of every message that has a hole inside is written again.
 """
 
@@ -119,7 +120,6 @@ def of_tensors(tensors: Iterable[Tensor], texts: dict[str, str]) -> Frame:
     """A model whose graph has initializers and nothing else, and says so. The graph comes last: a file that was cut
     off ends inside it."""
     kept = list(tensors)
-    holes = tuple(Hole(t, INITIALIZER, _fields(t)) for t in kept)
     properties = {MARK: CONTAINER, **texts}
     head = [
         integer(1, types.ir_version({t.dtype.name for t in kept})),
@@ -128,8 +128,17 @@ def of_tensors(tensors: Iterable[Tensor], texts: dict[str, str]) -> Frame:
         delimited(8, integer(2, _OPSET)),
         *(delimited(14, delimited(1, key) + delimited(2, value)) for key, value in properties.items()),
     ]
-    graph = Around(GRAPH, b"", -1, (delimited(GRAPH_NAME, "tensors"), *holes))
-    return Frame((b"".join(head), graph))
+    return of_graph(b"".join(head), delimited(GRAPH_NAME, "tensors"), kept)
+
+
+def of_graph(about: bytes, graph: bytes, tensors: Iterable[Tensor]) -> Frame:
+    """A frame around ``tensors``, which become the initializers of the main graph under their own names.
+
+    ``about`` are the fields of a ``ModelProto`` without ``graph``, ``graph`` those of the ``GraphProto`` without
+    ``initializer``. The dtypes must be ones that ONNX has (`types.NUMBERS`).
+    """
+    holes = tuple(Hole(t, INITIALIZER, _fields(t)) for t in tensors)
+    return Frame((about, Around(GRAPH, b"", -1, (graph, *holes))))
 
 
 def _fields(tensor: Tensor) -> tuple[tuple[int, bytes | None], ...]:
