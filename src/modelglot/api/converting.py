@@ -9,6 +9,7 @@ from typing import Any
 
 from modelglot.api import drafting
 from modelglot.api.finishing import finish, plan_model
+from modelglot.api.graph_export import Wishes, plan_graph
 from modelglot.api.lightning import to_lightning
 from modelglot.api.methods import decoded
 from modelglot.api.original import FILE, from_meta, is_original
@@ -46,6 +47,7 @@ def make_plan(
     template: PathLike | None = None,
     allow_loss: Iterable[str] = (),
     limits: Limits | None = None,
+    wishes: Wishes | None = None,
 ) -> tuple[Plan, Target]:
     """What `convert` with these arguments would do. Nothing is written.
 
@@ -55,11 +57,19 @@ def make_plan(
     ``lightning`` a checkpoint that a LightningModule loads. ``layout`` (torch, tf, keras) turns kernels, ``axes`` says
     what theirs are.
     ``template`` is a file of the target's format whose weights are replaced and everything else kept.
+    ``wishes`` are of graphs on their way to ONNX: inputs, what may be run, whether the result is compared.
     """
     origin, aim = os.fspath(source), os.fspath(target)
     beside = os.fspath(template) if template is not None else None
     lightning, dialect = dialect == "lightning", None if dialect == "lightning" else dialect
     original = read_model(origin, format=format, limits=limits)
+    if template is None and not plain:
+        changes = {"dtype": dtype, "include": include, "exclude": exclude, "rename": rename_rules, "layout": layout,
+                   "component": component, "quantize": quantize, "dialect": dialect}  # fmt: skip
+        graph = plan_graph(original, origin, aim, to, wishes or Wishes(), settings=settings, allow=allow_loss,
+                           limits=limits, changes=changes)  # fmt: skip
+        if graph is not None:
+            return graph
     frame = read_model(beside, limits=limits) if beside is not None else None
     to = frame.format if frame and to is None and by_suffix(aim) is None else to
     aim = os.path.join(aim, "") if dialect else aim

@@ -81,7 +81,9 @@ def _port(text: str, dtype: str, sizes: str) -> Port:
         elif _AXIS.fullmatch(size):
             dims.append(size)
         else:
-            raise UnsupportedError(f"{printable(size, code=True)} of {printable(text, code=True)} is no size", hint=HINT)
+            raise UnsupportedError(
+                f"{printable(size, code=True)} of {printable(text, code=True)} is no size", hint=HINT
+            )
     if len(dims) > _MOST_AXES:
         raise UnsupportedError(f"an input of {len(dims)} axes", hint=HINT)
     return Port(dtype, tuple(dims))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _ALIASES = {"ops.aten.": "", "torch.": "", "ops.prim.": "prim.", "ops.": ""}
 
+_OF_LISTS = ("slice", "add", "add_", "mul", "copy")  # whatever the items are
+
 
 def user(run: Interpreter, name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
     """A function of the archive, ``Class.__new__(Class)``, or a named tuple of it."""
@@ -51,6 +53,8 @@ def call(run: Interpreter, name: str, arguments: Sequence[Any], named: Mapping[s
 def _called(run: Interpreter, name: str, arguments: list[Any], named: dict[str, Any]) -> Any:
     if name in LISTS:
         return LISTS[name](run, *arguments, **named)
+    if name in _OF_LISTS and isinstance(arguments[0], list):
+        return plain.PLAIN[name](*arguments)
     values = [_read(run, a) for a in arguments]
     if name in plain.PLAIN and plain.all_known([*values, *named.values()]):
         return plain.PLAIN[name](*values)
@@ -160,7 +164,14 @@ def _is_instance(run: Interpreter, node: ast.Call, frame: Frame) -> Any:
 
 
 def _fits(value: Any, kind: str) -> bool:
-    kinds: dict[str, Any] = {"Tensor": Cell, "int": int, "float": float, "bool": bool, "str": str, "NoneType": type(None)}
+    kinds: dict[str, Any] = {
+        "Tensor": Cell,
+        "int": int,
+        "float": float,
+        "bool": bool,
+        "str": str,
+        "NoneType": type(None),
+    }
     if kind.partition("[")[0] in ("List", "Tuple", "Dict"):
         return isinstance(value, {"L": list, "T": tuple, "D": dict}[kind[0]])
     if isinstance(value, Scalar):

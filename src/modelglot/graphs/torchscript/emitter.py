@@ -17,12 +17,20 @@ from modelglot.core.tensor import Tensor
 from modelglot.formats.onnx.types import NUMBERS
 from modelglot.graphs.builder import onnx_ir
 from modelglot.graphs.torchscript import dtypes
-from modelglot.graphs.torchscript.values import Scalar
 
 OPSET, IR_VERSION = 20, 9
 _FOLDED = 4096  # elements of a constant that is computed at once
 _MOST_NODES = 200_000
-_NEVER = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli", "If", "Loop")
+_NEVER = (
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
+    "If",
+    "Loop",
+)
 Dim = int | str | None
 Size = "int | Scalar"
 
@@ -40,6 +48,7 @@ class Emitter:
         self.tensors: dict[str, Tensor] = {}
         self.constants: dict[tuple[int, tuple[int, ...], bytes], Any] = {}
         self.taken: set[str] = set()
+        self.wrapped: set[int] = set()  # identities of constants that count as numbers where types are promoted
 
     # values
 
@@ -105,7 +114,9 @@ class Emitter:
 
     # nodes
 
-    def op(self, kind: str, *inputs: Any, outputs: int = 1, dims: Sequence[Dim] | None = None, **attributes: Any) -> Any:
+    def op(
+        self, kind: str, *inputs: Any, outputs: int = 1, dims: Sequence[Dim] | None = None, **attributes: Any
+    ) -> Any:
         """The value of a new node, or a list of them. ``dims`` is what is known of the first beyond inference."""
         used = list(inputs)
         while used and used[-1] is None:
@@ -125,8 +136,12 @@ class Emitter:
     def name(self, node: Any) -> None:
         self.count += 1
         if self.count > _MOST_NODES:
-            raise LimitError(f"the code makes more than {_MOST_NODES:,} nodes", hint="loops are unrolled where possible")
-        node.name = self.named(f"{self.scope}.{node.op_type}_{self.count}" if self.scope else f"{node.op_type}_{self.count}")
+            raise LimitError(
+                f"the code makes more than {_MOST_NODES:,} nodes", hint="loops are unrolled where possible"
+            )
+        node.name = self.named(
+            f"{self.scope}.{node.op_type}_{self.count}" if self.scope else f"{node.op_type}_{self.count}"
+        )
         for number, output in enumerate(node.outputs):
             output.name = self.named(node.name + f".{number}" * (len(node.outputs) > 1))
 
@@ -190,7 +205,7 @@ class Emitter:
 
     def _folded(self, node: Any) -> Any:
         """The constant that a node of constants makes, where that is small."""
-        if node.op_type in _NEVER or not node.inputs and node.op_type != "Constant":
+        if node.op_type in _NEVER or (not node.inputs and node.op_type != "Constant"):
             return None
         arrays = {v.name: self.known(v) for v in node.inputs if v is not None}
         if any(a is None or a.size > _FOLDED for a in arrays.values()):

@@ -83,6 +83,7 @@ class _Making:
         instances = Instances(self._cells())
         root = instances.of(self.program.root, "")
         constants = [instances.of(value, "") for value in self.program.constants]
+        kit.wrapped |= {id(c.value) for c in constants if isinstance(c, Cell) and kit.rank(c.value) == 0}
         self.runner = Interpreter(self.program, kit, constants)
         source = self.program.method(root.kind, self.method)
         if source is None:
@@ -101,7 +102,9 @@ class _Making:
         first: dict[Any, Cell] = {}
         for name, tensor in self.program.tensors.items():
             plain = Tensor(name, tensor.dtype, tensor.shape, tensor.data, tensor.encoding, EMPTY)
-            key = (tensor.data, tensor.shape, tensor.dtype) if isinstance(tensor.data, Stored) and tensor.numel else name
+            key = (
+                (tensor.data, tensor.shape, tensor.dtype) if isinstance(tensor.data, Stored) and tensor.numel else name
+            )
             if key not in first:
                 first[key] = Cell(self.kit.weight(plain)) if tensor.type_name in NUMBERS else Cell(None)
             found[name] = first[key]
@@ -125,7 +128,9 @@ class _Making:
                 detail="inputs: " + printable(", ".join(f"{n}: {k}" for n, k in kinds.items())),
                 hint=HINT,
             )  # fmt: skip
-        bound = self.runner.bound(source, [root], {p.arg: self._taken(p.arg, kinds[p.arg]) for p in parameters if self._is_given(p.arg)})
+        bound = self.runner.bound(
+            source, [root], {p.arg: self._taken(p.arg, kinds[p.arg]) for p in parameters if self._is_given(p.arg)}
+        )
         return [bound[p.arg] for p in parameters]
 
     def _is_given(self, name: str) -> bool:
@@ -148,12 +153,14 @@ class _Making:
         if isinstance(given, Fixed):
             self.fixed[name] = given
             return float(given.value) if kind == "float" and isinstance(given.value, int) else given.value
-        self.ports[name] = given
         value = self.kit.value(self.kit.named(name), NUMBERS[given.dtype], given.dims)
-        self.inputs[name] = value
+        self.ports[value.name] = given
+        self.inputs[value.name] = value
         if kind in ("int", "float", "bool"):
             if given.dims:
-                raise UnsupportedError(f"the input `{name}` is a number, not {given}", hint=f"`{name}=i64[]`, or a value")
+                raise UnsupportedError(
+                    f"the input `{name}` is a number, not {given}", hint=f"`{name}=i64[]`, or a value"
+                )
             return Scalar(self.kit.cast(value, dtypes.OF_KIND[kind]), kind)
         return Cell(value)
 
@@ -172,6 +179,7 @@ class _Making:
                 )
             old = owner.attributes[last]
             kind = type(old).__name__ if isinstance(old, (bool, int, float)) else "Tensor"
+            self.kit.taken.discard(name)  # the tensor of that name gives way
             owner.attributes[last] = self._value(name, given, kind)
 
     # outputs
@@ -203,9 +211,7 @@ class _Making:
                 found.append((name, name + NEXT))
         return found
 
-    def _finished(
-        self, files: FileSet, outputs: dict[str, Any], states: list[tuple[str, str]]
-    ) -> Export:
+    def _finished(self, files: FileSet, outputs: dict[str, Any], states: list[tuple[str, str]]) -> Export:
         kit, ir = self.kit, self.kit.ir
         ends = [self._named(name, value) for name, value in outputs.items()]
         nodes = live(kit.nodes, ends)

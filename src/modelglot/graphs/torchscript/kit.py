@@ -32,13 +32,15 @@ class Kit(Emitter):
         """Of a tensor or a number; numbers with a point count as f32, PyTorch's default."""
         if isinstance(value, Scalar):
             return {"bool": dtypes.BOOL, "int": dtypes.INT64}.get(value.kind, dtypes.FLOAT)
-        return dtypes.of_number(value) if is_number(value) else self.dtype(value)
+        if is_number(value):
+            return dtypes.of_number(value)
+        return dtypes.FLOAT if id(value) in self.wrapped and dtypes.is_float(self.dtype(value)) else self.dtype(value)
 
     def promoted(self, values: Sequence[Any]) -> int:
         """The type of a result: tensors with axes decide, those without and numbers only by a higher category."""
         groups: list[list[int]] = [[], [], []]
         for value in values:
-            level = 2 if is_number(value) else 1 if self.rank(value) == 0 else 0
+            level = 2 if is_number(value) or id(value) in self.wrapped else 1 if self.rank(value) == 0 else 0
             groups[level].append(self.dtype_of(value))
         best: int | None = None
         for group in filter(None, groups):
@@ -103,7 +105,9 @@ class Kit(Emitter):
 
     def int_of(self, number: Any, what: str) -> int:
         if not isinstance(number, int):
-            raise UnsupportedError(f"{what} is only known when the graph runs", hint="give the sizes of inputs as numbers")
+            raise UnsupportedError(
+                f"{what} is only known when the graph runs", hint="give the sizes of inputs as numbers"
+            )
         return int(number)
 
     def ints_of(self, numbers: Any, count: int, what: str) -> list[int]:

@@ -82,7 +82,7 @@ class Sequence:
         self.like = like
 
 
-class Raised(Exception):  # noqa: N818  (not an error of ours: the code's own)
+class Raised(Exception):
     """The code ends here with an error of its own."""
 
 

@@ -20,7 +20,16 @@ def _filled(g: Kit, value: Any, count: Any, number: float, like: Any) -> Any:
 
 @TABLE("batch_norm", "cudnn_batch_norm", "native_batch_norm")
 def batch_norm(
-    g: Kit, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, training: Any, momentum: Any, eps: float, *rest: Any
+    g: Kit,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    mean: Any,
+    variance: Any,
+    training: Any,
+    momentum: Any,
+    eps: float,
+    *rest: Any,
 ) -> Any:
     if training or mean is None:
         raise UnsupportedError("the module is in training mode (batch norm)", hint="save it after `module.eval()`")
@@ -82,3 +91,10 @@ def instance_norm(
 @TABLE("local_response_norm")
 def local_response_norm(g: Kit, x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
     return g.op("LRN", x, size=size, alpha=float(alpha), beta=float(beta), bias=float(k))
+
+
+@TABLE("_weight_norm")
+def weight_norm(g: Kit, v: Any, scale: Any, dim: int = 0) -> Any:
+    """A weight as its direction and its length along an axis."""
+    axes = [a for a in range(g.rank(v)) if dim == -1 or a != g.axis(v, dim)]
+    return g.op("Mul", v, g.op("Div", scale, g.op("ReduceL2", v, g.ints(axes), keepdims=1)))

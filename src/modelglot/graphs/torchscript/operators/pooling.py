@@ -33,7 +33,14 @@ def _window(g: Kit, axes: int, kernel: Any, stride: Any, padding: Any) -> dict[s
 
 
 def max_pool(
-    g: Kit, axes: int, x: Any, kernel: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil_mode: Any = False
+    g: Kit,
+    axes: int,
+    x: Any,
+    kernel: Any,
+    stride: Any = (),
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: Any = False,
 ) -> Any:
     window = _window(g, axes, kernel, stride, padding)
     return g.op("MaxPool", x, dilations=g.ints_of(dilation, axes, "dilation"), ceil_mode=int(ceil_mode), **window)

@@ -115,7 +115,9 @@ TABLE["gru"] = _single("GRU")
 TABLE["rnn_tanh"], TABLE["rnn_relu"] = _single("RNN", "Tanh"), _single("RNN", "Relu")
 
 
-def _cell(g: Kit, kind: str, x: Any, states: Sequence[Any], weights: Sequence[Any], activation: str | None = None) -> list[Any]:
+def _cell(
+    g: Kit, kind: str, x: Any, states: Sequence[Any], weights: Sequence[Any], activation: str | None = None
+) -> list[Any]:
     """One step: a sequence of length 1."""
     kept = [w for w in weights if w is not None]
     made = _layer(g, kind, g.unsqueeze(x, [0]), [kept], [g.unsqueeze(s, [0]) for s in states], activation=activation)

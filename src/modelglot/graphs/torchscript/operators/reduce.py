@@ -53,7 +53,10 @@ def _extreme(reduce: str, arg: str, both: Callable[..., Any]) -> Callable[..., A
     return made
 
 
-TABLE["max"], TABLE["min"] = _extreme("ReduceMax", "ArgMax", POINTWISE["maximum"]), _extreme("ReduceMin", "ArgMin", POINTWISE["minimum"])
+TABLE["max"], TABLE["min"] = (
+    _extreme("ReduceMax", "ArgMax", POINTWISE["maximum"]),
+    _extreme("ReduceMin", "ArgMin", POINTWISE["minimum"]),
+)
 
 
 def _position(kind: str) -> Callable[..., Any]:
@@ -123,7 +126,11 @@ def norm(g: Kit, x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, dty
 
 def _soft(kind: str) -> Callable[..., Any]:
     def made(g: Kit, x: Any, dim: int, dtype: Any = None) -> Any:
-        x = g.cast(x, dtypes.onnx_type(dtype)) if isinstance(dtype, int) and not isinstance(dtype, bool) else g.floats(x)
+        x = (
+            g.cast(x, dtypes.onnx_type(dtype))
+            if isinstance(dtype, int) and not isinstance(dtype, bool)
+            else g.floats(x)
+        )
         return g.op(kind, x, axis=g.axis(x, dim))
 
     return made

@@ -6,7 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from modelglot.graphs.torchscript.operators import (
-    attention, convolution, create, index, linear, lists, norm, pointwise, pooling, recurrent, reduce, resize, shape,
+    attention,
+    convolution,
+    create,
+    index,
+    linear,
+    lists,
+    norm,
+    pointwise,
+    pooling,
+    recurrent,
+    reduce,
+    resize,
+    shape,
 )  # fmt: skip
 
 _THEMES = (pointwise, shape, reduce, linear, convolution, norm, pooling, recurrent, attention, index, create, resize)

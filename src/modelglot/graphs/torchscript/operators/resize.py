@@ -49,6 +49,21 @@ for _axes in (1, 2, 3):
     TABLE[f"upsample_nearest{_axes}d"] = lambda g, x, size, *scales: _resized(g, x, "nearest", size, _scales(scales))
 
 
+def _exact(g: Kit, x: Any, size: Any, *scales: Any) -> Any:
+    """The nearest by the middle of each element."""
+    spatial = g.rank(x) - 2
+    found = _scales(scales)
+    more = {"mode": "nearest", "coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_ceil"}
+    if size is None:
+        return g.op("Resize", x, None, g.constant(np.array([1, 1, *found], np.float32)), **more)
+    sizes = [size] * spatial if isinstance(size, (int, Scalar)) else list(size)
+    return g.op("Resize", x, None, None, g.vector([*g.sizes(x)[:2], *sizes]), dims=_dims(g, x, sizes), **more)
+
+
+for _axes in (1, 2, 3):
+    TABLE[f"_upsample_nearest_exact{_axes}d"] = _exact
+
+
 def _smooth(mode: str) -> Any:
     return lambda g, x, size, aligned, *scales: _resized(g, x, mode, size, _scales(scales), aligned)
 
@@ -74,7 +89,9 @@ def stft(
     g: Kit, x: Any, n_fft: int, hop: Any = None, win: Any = None, window: Any = None, center: Any = False,
     *rest: Any, **named: Any,
 ) -> Any:  # fmt: skip
-    raise UnsupportedError("`stft`, whose result is complex", hint="a module that gives magnitudes by convolution converts")
+    raise UnsupportedError(
+        "`stft`, whose result is complex", hint="a module that gives magnitudes by convolution converts"
+    )
 
 
 @TABLE("im2col")

@@ -25,7 +25,17 @@ TABLE["prim.device"] = lambda g, x: "cpu"
 TABLE["prim.layout"] = lambda g, x: 0
 TABLE["is_floating_point"] = lambda g, x: dtypes.is_float(g.dtype(x))
 TABLE["is_complex"] = lambda g, x: dtypes.category(g.dtype(x)) == 3
-for _name in ("is_cuda", "is_sparse", "is_quantized", "is_mkldnn", "requires_grad", "is_mps", "is_xpu", "is_meta", "is_nested"):
+for _name in (
+    "is_cuda",
+    "is_sparse",
+    "is_quantized",
+    "is_mkldnn",
+    "requires_grad",
+    "is_mps",
+    "is_xpu",
+    "is_meta",
+    "is_nested",
+):
     TABLE[f"prim.{_name}"] = TABLE[_name] = lambda g, x: False
 TABLE["is_contiguous"] = lambda g, x, *rest, **more: True
 for _name in ("contiguous", "detach", "prim.data", "data", "alias", "lift_fresh", "cpu", "cuda", "pin_memory",
@@ -88,9 +98,9 @@ def squeeze(g: Kit, x: Any, dim: Any = None) -> Any:
     dims = g.dims(x)
     axes = g.axes(x, dim)
     unsure = [a for a in axes if not isinstance(dims[a], int)]
-    if unsure and dim is not None:
-        raise UnsupportedError("whether an axis has size 1 is only known when the graph runs", hint="give its size")
-    return g.squeeze(x, [a for a in axes if dims[a] == 1])
+    if unsure and dim is None:
+        raise UnsupportedError("which axes have size 1 is only known when the graph runs", hint="give the sizes")
+    return g.squeeze(x, [a for a in axes if dims[a] == 1 or a in unsure])  # refused by runtimes where it is not 1
 
 
 @TABLE("unsqueeze")
@@ -140,7 +150,9 @@ def repeat(g: Kit, x: Any, repeats: Any) -> Any:
     more = len(repeats) - g.rank(x)
     made = g.unsqueeze(x, list(range(more))) if more > 0 else x
     repeats = [1] * (g.rank(made) - len(repeats)) + list(repeats)
-    dims = [d * r if isinstance(d, int) and isinstance(r, int) else None for d, r in zip(g.dims(made), repeats, strict=True)]
+    dims = [
+        d * r if isinstance(d, int) and isinstance(r, int) else None for d, r in zip(g.dims(made), repeats, strict=True)
+    ]
     return g.op("Tile", made, g.vector(repeats), dims=dims)
 
 
@@ -151,7 +163,9 @@ def repeat_interleave(g: Kit, x: Any, repeats: Any, dim: Any = None, output_size
     value = x if dim is not None else g.reshape(x, [-1])
     axis = g.axis(value, dim if dim is not None else 0)
     sizes = g.sizes(value)
-    wide = g.op("Tile", g.unsqueeze(value, [axis + 1]), g.vector([1] * (axis + 1) + [repeats] + [1] * (len(sizes) - axis - 1)))
+    wide = g.op(
+        "Tile", g.unsqueeze(value, [axis + 1]), g.vector([1] * (axis + 1) + [repeats] + [1] * (len(sizes) - axis - 1))
+    )
     total: Any = -1
     if isinstance(sizes[axis], int) and isinstance(repeats, int):
         total = sizes[axis] * repeats
@@ -260,8 +274,20 @@ def to(g: Kit, x: Any, *rest: Any, **named: Any) -> Any:
     return x if wanted is None else g.cast(x, dtypes.onnx_type(wanted))
 
 
-for _name, _code in {"float": 6, "double": 7, "half": 5, "bfloat16": 15, "int": 3, "long": 4, "bool": 11, "byte": 0, "char": 1}.items():
-    TABLE[_name] = TABLE[f"_cast_{_name.capitalize()}"] = lambda g, x, *rest, code=_code: g.cast(x, dtypes.onnx_type(code))
+for _name, _code in {
+    "float": 6,
+    "double": 7,
+    "half": 5,
+    "bfloat16": 15,
+    "int": 3,
+    "long": 4,
+    "bool": 11,
+    "byte": 0,
+    "char": 1,
+}.items():
+    TABLE[_name] = TABLE[f"_cast_{_name.capitalize()}"] = lambda g, x, *rest, code=_code: g.cast(
+        x, dtypes.onnx_type(code)
+    )
 
 
 @TABLE("item", "Int", "Float", "Bool", "ScalarImplicit", "IntImplicit", "FloatImplicit")
@@ -305,7 +331,9 @@ def roll(g: Kit, x: Any, shifts: Any, dims: Any = ()) -> Any:
 def flip(g: Kit, x: Any, dims: Any) -> Any:
     axes = g.axes(x, dims)
     count = len(axes)
-    return g.op("Slice", x, g.ints([-1] * count), g.ints([-_LAST] * count), g.ints(axes), g.ints([-1] * count), dims=g.dims(x))
+    return g.op(
+        "Slice", x, g.ints([-1] * count), g.ints([-_LAST] * count), g.ints(axes), g.ints([-1] * count), dims=g.dims(x)
+    )
 
 
 @TABLE("pixel_shuffle")
@@ -351,3 +379,13 @@ def meshgrid(g: Kit, tensors: Any, indexing: str = "ij") -> list[Any]:
         shape[number] = -1
         made.append(expand(g, g.reshape(tensor, shape), sizes))
     return made
+
+
+@TABLE("diff")
+def diff(g: Kit, x: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    axis = g.axis(x, dim)
+    parts = [p for p in (prepend, x, append) if p is not None]
+    x = g.op("Concat", *g.together(*parts), axis=axis) if len(parts) > 1 else x
+    for _ in range(n):
+        x = g.op("Sub", g.slice(x, axis, 1, _LAST), g.slice(x, axis, 0, -1))
+    return x
