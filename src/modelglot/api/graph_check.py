@@ -55,10 +55,9 @@ class GraphCheck:
             self.said.append(f"not checked: {error.what}")
             return
         most = self.difference
-        self.said.append(
-            f"checked: {len(found)} output{'s' * (len(found) != 1)} of {self.runtime} and ONNX Runtime on random inputs "
-            f"differ by at most {most.absolute:.2g} (relative {most.relative:.2g}; tolerance {TOLERANCE:g})"
-        )
+        what = f"{len(found)} output{'s' * (len(found) != 1)} of {self.runtime} and ONNX Runtime on random inputs"
+        most_of = f"{most.absolute:.2g} (relative {most.relative:.2g}; tolerance {TOLERANCE:g})"
+        self.said.append(f"checked: {what} differ by at most {most_of}")
 
 
 def saved(folder: str, inputs: Mapping[str, Array]) -> str:

@@ -12,8 +12,10 @@ from modelglot.core.errors import MissingExtraError, UnsupportedError, printable
 from modelglot.graphs.inputs import Port
 
 TOLERANCE = 1e-4  # of a difference, absolute where outputs are below 1, else of the largest output
-_NUMPY = {"f32": np.float32, "f64": np.float64, "f16": np.float16, "i64": np.int64, "i32": np.int32, "i16": np.int16,
-          "i8": np.int8, "u8": np.uint8, "u16": np.uint16, "u32": np.uint32, "u64": np.uint64, "bool": np.bool_}  # fmt: skip
+_NUMPY = {
+    "f32": np.float32, "f64": np.float64, "f16": np.float16, "i64": np.int64, "i32": np.int32, "i16": np.int16,
+    "i8": np.int8, "u8": np.uint8, "u16": np.uint16, "u32": np.uint32, "u64": np.uint64, "bool": np.bool_,
+}  # fmt: skip
 Array = np.ndarray[Any, Any]
 
 
@@ -71,8 +73,9 @@ def compare(found: Mapping[str, Array], wanted: Sequence[Array], tolerance: floa
             raise UnsupportedError(f"output {printable(name, code=True)} of the graph has the shape {shapes}")
         one = _difference(name, value, target)
         if not one.absolute <= tolerance * max(1.0, _largest(target)):
+            shown = printable(name, code=True)
             raise UnsupportedError(
-                f"output {printable(name, code=True)} of the graph differs by {one.absolute:.3g} from the source's runtime",
+                f"output {shown} of the graph differs by {one.absolute:.3g} from the source's runtime",
                 detail=f"relative to its largest value {one.relative:.3g}; the tolerance is {tolerance:g}",
                 hint="nothing was published; `--no-check` writes it all the same",
             )

@@ -1,4 +1,4 @@
-"""The parts of a TorchScript archive that say what it computes: its code, its modules with their values, its constants."""
+"""The parts of a TorchScript archive that say what it computes: code, modules with their values, constants."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from modelglot.core.errors import LimitError, ModelFileError, UnsupportedError, printable
@@ -98,7 +99,7 @@ def _boxed(run: Interpreter, name: str, made: Any, arguments: list[Any], named: 
         return found
 
     if isinstance(made, (list, tuple)):
-        cells = [cell(v, lambda all_, i=i: all_[i]) for i, v in enumerate(made)]
+        cells = [cell(v, itemgetter(i)) for i, v in enumerate(made)]
         return cells if isinstance(made, list) else tuple(cells)
     return cell(made, lambda one: one)
 

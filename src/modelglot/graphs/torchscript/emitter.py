@@ -6,6 +6,7 @@ when the graph runs, or None.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,7 +21,7 @@ from modelglot.graphs.torchscript import dtypes
 
 OPSET, IR_VERSION = 20, 9
 _FOLDED = 4096  # elements of a constant that is computed at once
-_MOST_NODES = 200_000
+_MOST_NODES = 50_000
 _NEVER = (
     "RandomNormal",
     "RandomNormalLike",
@@ -31,8 +32,8 @@ _NEVER = (
     "If",
     "Loop",
 )
+_CONSTANT = re.compile(r"constants\.\d+").fullmatch
 Dim = int | str | None
-Size = "int | Scalar"
 
 
 class Emitter:
@@ -47,7 +48,7 @@ class Emitter:
         self.weights: dict[str, Any] = {}  # values by the name of their tensor
         self.tensors: dict[str, Tensor] = {}
         self.constants: dict[tuple[int, tuple[int, ...], bytes], Any] = {}
-        self.taken: set[str] = set()
+        self.taken: set[Any] = set()
         self.wrapped: set[int] = set()  # identities of constants that count as numbers where types are promoted
 
     # values
@@ -68,7 +69,8 @@ class Emitter:
 
     def tensor_of(self, value: Any) -> Tensor | None:
         """The tensor of the archive that a value is."""
-        return self.tensors.get(value.name) if self.weights.get(value.name) is value else None
+        name = str(value.name)
+        return self.tensors.get(name) if self.weights.get(name) is value else None
 
     def constant(self, array: Any, dtype: int | None = None) -> Any:
         made = np.asarray(array, dtypes.numpy_type(dtype)) if dtype is not None else np.asarray(array)
@@ -169,6 +171,11 @@ class Emitter:
         """A graph for an attribute."""
         return self.ir.Graph(inputs, outputs, nodes=nodes, name=self.named(name))
 
+    def _is_weight(self, value: Any) -> bool:
+        """A tensor with a name that is kept: constants of the code and numbers of modules are not."""
+        tensor = self.tensor_of(value)
+        return tensor is not None and bool(tensor.shape) and tensor.dtype.kind == "float" and not _CONSTANT(tensor.name)
+
     def _infer(self, node: Any) -> None:
         import onnx
 
@@ -206,6 +213,8 @@ class Emitter:
     def _folded(self, node: Any) -> Any:
         """The constant that a node of constants makes, where that is small."""
         if node.op_type in _NEVER or (not node.inputs and node.op_type != "Constant"):
+            return None
+        if any(self._is_weight(v) for v in node.inputs if v is not None):
             return None
         arrays = {v.name: self.known(v) for v in node.inputs if v is not None}
         if any(a is None or a.size > _FOLDED for a in arrays.values()):

@@ -24,7 +24,7 @@ from modelglot.graphs.torchscript.emitter import IR_VERSION, OPSET
 from modelglot.graphs.torchscript.interpreter import Interpreter
 from modelglot.graphs.torchscript.kit import Kit
 from modelglot.graphs.torchscript.live import live, used
-from modelglot.graphs.torchscript.state import Change
+from modelglot.graphs.torchscript.state import Change, Place
 from modelglot.graphs.torchscript.values import Cell, Object, Raised, Scalar
 
 Read = Callable[[Tensor], "bytes | bytearray"]
@@ -47,8 +47,8 @@ class Export:
 
 
 def export(files: FileSet, given: Mapping[str, Given], limits: Limits, read: Read, method: str = "forward") -> Export:
-    """Raises the errors of reading the archive; UnsupportedError for an operator without a form in ONNX, for inputs that
-    are missing or not known, for code that ends in an error of its own; LimitError; MissingExtraError."""
+    """Raises the errors of reading the archive; UnsupportedError for an operator without a form in ONNX, for inputs
+    that are missing or not known, for code that ends in an error of its own; LimitError; MissingExtraError."""
     program = read_program(files, limits)
     path = program.archive.zip.source.path
     with located(path=path):
@@ -90,7 +90,8 @@ class _Making:
             raise UnsupportedError(f"the module has no method `{printable(self.method)}`")
         arguments = self._arguments(source, root)
         self._attributes(root)
-        self.runner.state.logs.append(changes := {})
+        changes: dict[Place, Change] = {}
+        self.runner.state.logs.append(changes)
         result = self.runner.call(root, self.method, arguments)
         outputs = self._outputs(result)
         states = self._states(changes, root, outputs)
@@ -197,7 +198,7 @@ class _Making:
         made = self.kit.plain(self.runner.read(value))
         return made if isinstance(made, self.kit.ir.Value) else None
 
-    def _states(self, changes: dict[Any, Change], root: Object, outputs: dict[str, Any]) -> list[tuple[str, str]]:
+    def _states(self, changes: dict[Place, Change], root: Object, outputs: dict[str, Any]) -> list[tuple[str, str]]:
         """Attributes that the call sets and that depend on its inputs are outputs as well."""
         found = []
         for change in changes.values():

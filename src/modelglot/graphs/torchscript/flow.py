@@ -1,4 +1,4 @@
-"""Branches and loops: followed where their condition is known, nodes ``If`` and ``Loop`` of the graph where it is not."""
+"""Branches and loops: followed where their condition is known, else nodes ``If`` and ``Loop`` of the graph."""
 
 from __future__ import annotations
 

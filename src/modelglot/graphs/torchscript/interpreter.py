@@ -1,4 +1,4 @@
-"""The code followed symbolically: expressions, statements, calls. Control flow that the graph must keep is in `flow`."""
+"""The code followed symbolically: expressions, statements, calls. Branches and loops are in `flow`."""
 
 from __future__ import annotations
 
@@ -69,8 +69,7 @@ class Interpreter:
     def _place(self, error: ModelFileError, source: Source) -> None:
         """The innermost place in the code goes into the error."""
         if error.member is None:
-            error.member = source.member.partition("/code/")[2] or source.member
-            error.detail = error.detail or f"line {self.line} of it"
+            error.member = f"{source.member.partition('/code/')[2] or source.member}:{self.line}"
 
     def bound(self, source: Source, arguments: Sequence[Any], named: dict[str, Any]) -> dict[str, Any]:
         node = source.node
@@ -172,9 +171,10 @@ class Interpreter:
         """``kernel_size : Final[Tuple[int]] = (3,)`` in the body of the class."""
         found = self.program.find(owner.kind)
         for node in found.node.body if found else []:
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == name:
-                if node.value is not None and found is not None:
-                    return self.value(node.value, Frame({}, found))
+            if not isinstance(node, ast.AnnAssign) or node.value is None or found is None:
+                continue
+            if isinstance(node.target, ast.Name) and node.target.id == name:
+                return self.value(node.value, Frame({}, found))
         raise UnsupportedError(f"`{printable(owner.kind)}` has no attribute `{printable(name)}`")
 
 

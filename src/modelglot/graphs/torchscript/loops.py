@@ -69,7 +69,8 @@ def loop(
         outer = reachable(before.values()) if changes else set()
         new = {p: c for p, c in changes.items() if p not in places and p[0] in outer and not _same(c)}
         fresh = {p: _of_change(run, c) for p, c in new.items()}
-        if not fresh and not any([_widened(run, one) for one in every]):
+        widened = [_widened(run, one) for one in every]
+        if not fresh and not any(widened):
             break
         places.update(fresh)
     else:
@@ -118,7 +119,7 @@ def _sequence(run: Interpreter, change: Change) -> Sequence:
     """A list that the body appends to, as a sequence of the graph."""
     old, grown = change.old, change.new
     if len(old) == 1 and isinstance(old[0], Sequence):
-        return old[0]  # type: ignore[no-any-return]
+        return old[0]
     cells = [run.state.read(v) for v in (*old, *grown[len(old) :]) if isinstance(v, Cell)]
     if not cells or len(cells) != len(grown) or grown[: len(old)] != old:
         raise UnsupportedError("a loop changes a list otherwise than by appending tensors")

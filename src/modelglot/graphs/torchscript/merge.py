@@ -1,4 +1,4 @@
-"""Values that two branches leave, as one: equal ones stay as they are, tensors and numbers become outputs of an ``If``."""
+"""Values that two branches leave, as one: equal ones stay, tensors and numbers become outputs of an ``If``."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ class Merge:
                 results.append(a)
                 continue
             results.append(None)
-            dims = [self.kit.dims(v) for v in (a, b) if id(v) not in self.unread]
-            shapes.append(dims[0] if len(dims) == 1 else common(kit, a, b))
+            own = [kit.dims(v) for v in (a, b) if id(v) not in self.unread]
+            shapes.append(own[0] if len(own) == 1 else common(kit, a, b))
             outputs.append((self._own(a, self.yes), self._own(b, self.no)))
         if not outputs:
             return results

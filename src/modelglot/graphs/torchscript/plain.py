@@ -71,8 +71,8 @@ def lifted(kit: Kit, function: Callable[..., Any], values: Sequence[Any]) -> Any
 
 LIFTED = frozenset(
     ("add", "sub", "mul", "div", "floordiv", "floor_divide", "remainder", "neg", "abs", "pow", "eq", "ne", "lt", "gt",
-     "le", "ge", "__and__", "__or__", "__xor__", "__not__", "logical_not", "floor", "ceil", "sqrt", "exp", "log", "round",
-     "prim.min", "prim.max", "minimum", "maximum", "sin", "cos", "tanh")
+     "le", "ge", "__and__", "__or__", "__xor__", "__not__", "logical_not", "floor", "ceil", "sqrt", "exp", "log",
+     "round", "prim.min", "prim.max", "minimum", "maximum", "sin", "cos", "tanh")
 )  # fmt: skip
 
 
@@ -156,7 +156,8 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "ord": ord, "chr": chr, "floor": math.floor, "ceil": math.ceil, "round": round, "sqrt": math.sqrt,
     "exp": math.exp, "log": math.log, "sin": math.sin, "cos": math.cos, "tanh": math.tanh, "Int": int, "Float": float,
     "Bool": bool, "ScalarImplicit": _first, "IntImplicit": _first, "FloatImplicit": _first, "prim.NumToTensor": _first,
-    "prim.min": _extreme(min), "prim.max": _extreme(max), "min": _extreme(min), "max": _extreme(max), "sum": sum, "any": any, "all": all,
+    "prim.min": _extreme(min), "prim.max": _extreme(max), "min": _extreme(min), "max": _extreme(max),
+    "sum": sum, "any": any, "all": all,
     "sorted": sorted, "slice": _slice, "keys": lambda d: list(d.keys()), "values": lambda d: list(d.values()),
     "items": lambda d: list(d.items()), "copy": lambda items: items.copy(), "__range_length": _range_length,
     "__derive_index": lambda i, start, step: start + i * step, "startswith": str.startswith, "endswith": str.endswith,

@@ -72,8 +72,8 @@ def native(
 @TABLE("_transformer_encoder_layer_fwd")
 def encoder_layer(
     g: Kit, src: Any, embed: int, heads: int, qkv_w: Any, qkv_b: Any, proj_w: Any, proj_b: Any, use_gelu: bool,
-    norm_first: bool, eps: float, n1_w: Any, n1_b: Any, n2_w: Any, n2_b: Any, f1_w: Any, f1_b: Any, f2_w: Any, f2_b: Any,
-    mask: Any = None, mask_type: Any = None,
+    norm_first: bool, eps: float, n1_w: Any, n1_b: Any, n2_w: Any, n2_b: Any, f1_w: Any, f1_b: Any, f2_w: Any,
+    f2_b: Any, mask: Any = None, mask_type: Any = None,
 ) -> Any:  # fmt: skip
     """The fast path of ``nn.TransformerEncoderLayer``."""
 

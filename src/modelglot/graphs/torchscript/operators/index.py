@@ -6,6 +6,7 @@ from typing import Any
 
 from modelglot.core.errors import UnsupportedError
 from modelglot.graphs.torchscript import dtypes
+from modelglot.graphs.torchscript.emitter import Dim
 from modelglot.graphs.torchscript.kit import Kit
 from modelglot.graphs.torchscript.operators.shape import expand
 from modelglot.graphs.torchscript.operators.table import Table
@@ -78,9 +79,14 @@ def _numbered(g: Kit, x: Any, given: list[tuple[int, Any]]) -> tuple[list[Any], 
         for value in values[1:]:
             total = g.op("Add", total, value)
         shape = g.op("Shape", total)
-        values = [v if g.dims(v) == g.dims(total) and None not in g.dims(v) else g.op("Expand", v, shape, dims=g.dims(total)) for v in values]  # fmt: skip
+        values = [_wide(g, v, shape, g.dims(total)) for v in values]
     order = axes + [a for a in range(g.rank(x)) if a not in axes]
     return values, g.transpose(x, order), axes
+
+
+def _wide(g: Kit, value: Any, shape: Any, dims: list[Dim]) -> Any:
+    same = g.dims(value) == dims and None not in dims
+    return value if same else g.op("Expand", value, shape, dims=dims)
 
 
 def _back(axes: list[int], rank: int, total: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Lists, dicts and errors: operators that change what the code holds. They take the interpreter and unread arguments."""
+"""Lists, dicts and errors: operators on what the code holds. They take the interpreter and unread arguments."""
 
 from __future__ import annotations
 

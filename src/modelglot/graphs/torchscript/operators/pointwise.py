@@ -20,10 +20,10 @@ def _unary(kind: str, *, floats: bool = True) -> Callable[..., Any]:
 
 
 _FLOAT = {
-    "sqrt": "Sqrt", "exp": "Exp", "log": "Log", "sin": "Sin", "cos": "Cos", "tan": "Tan", "asin": "Asin", "acos": "Acos",
-    "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh", "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh",
-    "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "sigmoid": "Sigmoid", "erf": "Erf", "reciprocal": "Reciprocal",
-    "hardswish": "HardSwish", "isinf": "IsInf", "isnan": "IsNaN",
+    "sqrt": "Sqrt", "exp": "Exp", "log": "Log", "sin": "Sin", "cos": "Cos", "tan": "Tan", "asin": "Asin",
+    "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh", "asinh": "Asinh", "acosh": "Acosh",
+    "atanh": "Atanh", "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "sigmoid": "Sigmoid", "erf": "Erf",
+    "reciprocal": "Reciprocal", "hardswish": "HardSwish", "isinf": "IsInf", "isnan": "IsNaN",
 }  # fmt: skip
 for _name, _kind in _FLOAT.items():
     TABLE[_name] = _unary(_kind)
@@ -217,10 +217,11 @@ def _logic(kind: str, *, integers: str | None = None) -> Callable[..., Any]:
     return made
 
 
-for _names, _kind in ((("__and__", "bitwise_and"), "And"), (("__or__", "bitwise_or"), "Or"), (("__xor__", "bitwise_xor"), "Xor")):  # fmt: skip
-    for _name in _names:
-        TABLE[_name] = TABLE[_name.replace("__", "__i", 1)] = _logic(_kind, integers=f"Bitwise{_kind}")
-    TABLE[f"logical_{_kind.lower()}"] = _logic(_kind)
+for _kind in ("And", "Or", "Xor"):
+    _low = _kind.lower()
+    for _name in (f"__{_low}__", f"__i{_low}__", f"bitwise_{_low}"):
+        TABLE[_name] = _logic(_kind, integers=f"Bitwise{_kind}")
+    TABLE[f"logical_{_low}"] = _logic(_kind)
 
 
 @TABLE("logical_not", "__not__")

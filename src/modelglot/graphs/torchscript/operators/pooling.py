@@ -26,7 +26,7 @@ def _batched(function: Callable[..., Any], axes: int) -> Callable[..., Any]:
     return made
 
 
-def _window(g: Kit, axes: int, kernel: Any, stride: Any, padding: Any) -> dict[str, list[int]]:
+def _window(g: Kit, axes: int, kernel: Any, stride: Any, padding: Any) -> dict[str, Any]:
     sizes = g.ints_of(kernel, axes, "kernel")
     strides = g.ints_of(stride, axes, "stride") if stride not in (None, [], ()) else sizes
     return {"kernel_shape": sizes, "strides": strides, "pads": g.ints_of(padding, axes, "padding") * 2}

@@ -91,8 +91,8 @@ def _rows(g: Kit, state: Any, layer: int, layers: int, directions: int) -> Any:
 
 @TABLE("lstm")
 def lstm(
-    g: Kit, x: Any, hx: Any, params: Any, has_biases: Any, num_layers: int, dropout: Any, train: Any, bidirectional: bool,
-    batch_first: bool = False,
+    g: Kit, x: Any, hx: Any, params: Any, has_biases: Any, num_layers: int, dropout: Any, train: Any,
+    bidirectional: bool, batch_first: bool = False,
 ) -> Any:  # fmt: skip
     if not isinstance(hx, (list, tuple)):
         raise UnsupportedError("an LSTM over a packed sequence")
@@ -134,7 +134,7 @@ def gru_cell(g: Kit, x: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_
     return _cell(g, "GRU", x, [hx], (w_ih, w_hh, b_ih, b_hh))[0]
 
 
-for _activation in ("tanh", "relu"):
-    TABLE[f"rnn_{_activation}_cell"] = lambda g, x, hx, *weights, kind=_activation.capitalize(): _cell(
+for _activation in ("Tanh", "Relu"):
+    TABLE[f"rnn_{_activation.lower()}_cell"] = lambda g, x, hx, *weights, kind=_activation: _cell(
         g, "RNN", x, [hx], weights, kind
     )[0]

@@ -53,10 +53,8 @@ def _extreme(reduce: str, arg: str, both: Callable[..., Any]) -> Callable[..., A
     return made
 
 
-TABLE["max"], TABLE["min"] = (
-    _extreme("ReduceMax", "ArgMax", POINTWISE["maximum"]),
-    _extreme("ReduceMin", "ArgMin", POINTWISE["minimum"]),
-)
+TABLE["max"] = _extreme("ReduceMax", "ArgMax", POINTWISE["maximum"])
+TABLE["min"] = _extreme("ReduceMin", "ArgMin", POINTWISE["minimum"])
 
 
 def _position(kind: str) -> Callable[..., Any]:
@@ -107,9 +105,10 @@ def std(g: Kit, *values: Any, **named: Any) -> Any:
     return g.op("Sqrt", var(g, *values, **named))
 
 
-TABLE["var_mean"] = lambda g, x, dim=None, *rest, **named: (
-    var(g, x, dim, *rest, **named), _over(g, "ReduceMean", x, dim, rest[1] if len(rest) > 1 else named.get("keepdim", False)),
-)  # fmt: skip
+@TABLE("var_mean")
+def var_mean(g: Kit, x: Any, dim: Any = None, *rest: Any, **named: Any) -> Any:
+    keepdim = rest[1] if len(rest) > 1 else named.get("keepdim", False)
+    return (var(g, x, dim, *rest, **named), _over(g, "ReduceMean", x, dim, keepdim))
 
 
 @TABLE("norm", "linalg_vector_norm", "frobenius_norm", "linalg_norm")

@@ -22,7 +22,7 @@ def _resized(g: Kit, x: Any, mode: str, size: Any, scales: Any, aligned: Any = F
     where = "asymmetric" if mode == "nearest" else "align_corners" if aligned else "half_pixel"
     if mode == "linear" and not aligned:
         where = "pytorch_half_pixel"
-    more = {"mode": mode, "coordinate_transformation_mode": where, "nearest_mode": "floor"}
+    more: dict[str, Any] = {"mode": mode, "coordinate_transformation_mode": where, "nearest_mode": "floor"}
     if mode == "cubic":
         more["cubic_coeff_a"] = -0.75
     if size is None:
@@ -53,7 +53,11 @@ def _exact(g: Kit, x: Any, size: Any, *scales: Any) -> Any:
     """The nearest by the middle of each element."""
     spatial = g.rank(x) - 2
     found = _scales(scales)
-    more = {"mode": "nearest", "coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_ceil"}
+    more: dict[str, Any] = {
+        "mode": "nearest",
+        "coordinate_transformation_mode": "half_pixel",
+        "nearest_mode": "round_prefer_ceil",
+    }
     if size is None:
         return g.op("Resize", x, None, g.constant(np.array([1, 1, *found], np.float32)), **more)
     sizes = [size] * spatial if isinstance(size, (int, Scalar)) else list(size)

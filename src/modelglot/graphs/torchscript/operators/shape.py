@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from math import prod
 from typing import Any
 
 from modelglot.core.errors import UnsupportedError
@@ -81,9 +83,7 @@ def flatten(g: Kit, x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     inner = sizes[first : last + 1]
     one: Any = -1
     if all(isinstance(s, int) for s in inner):
-        one = 1
-        for s in inner:
-            one *= s
+        one = prod(int(s) for s in inner if isinstance(s, int))
     return g.reshape(x, [*sizes[:first], one, *sizes[last + 1 :]])
 
 
@@ -134,8 +134,8 @@ def movedim(g: Kit, x: Any, source: Any, destination: Any) -> Any:
 
 @TABLE("expand", "broadcast_to")
 def expand(g: Kit, x: Any, sizes: Any, implicit: bool = False) -> Any:
-    own = g.sizes(x)
-    own = [1] * (len(sizes) - len(own)) + own
+    own: list[Any] = g.sizes(x)
+    own = [*[1] * (len(sizes) - len(own)), *own]
     wanted = [o if isinstance(s, int) and s == -1 else s for s, o in zip(sizes, own, strict=True)]
     if all(w is o or w == o for w, o in zip(wanted, own, strict=True)) and len(sizes) == g.rank(x):
         return x
@@ -166,9 +166,9 @@ def repeat_interleave(g: Kit, x: Any, repeats: Any, dim: Any = None, output_size
     wide = g.op(
         "Tile", g.unsqueeze(value, [axis + 1]), g.vector([1] * (axis + 1) + [repeats] + [1] * (len(sizes) - axis - 1))
     )
-    total: Any = -1
-    if isinstance(sizes[axis], int) and isinstance(repeats, int):
-        total = sizes[axis] * repeats
+    own, total = sizes[axis], -1
+    if isinstance(own, int) and isinstance(repeats, int):
+        total = own * repeats
     return g.reshape(wide, [*sizes[:axis], total, *sizes[axis + 1 :]])
 
 
@@ -226,7 +226,7 @@ def tensor_split(g: Kit, x: Any, sections: Any, dim: int = 0) -> list[Any]:
         sizes = [short + 1] * longer + [short] * (sections - longer)
     else:
         ends = [0, *(min(s, total) for s in sections), total]
-        sizes = [b - a for a, b in zip(ends, ends[1:], strict=False)]
+        sizes = [b - a for a, b in pairwise(ends)]
     return split(g, x, sizes, axis)
 
 
