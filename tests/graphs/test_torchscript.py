@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from modelglot.api.converting import convert
-from modelglot.api.graph_export import Wishes
 from modelglot.core.errors import LimitError, ModelFileError, UnsupportedError
 from modelglot.graphs.torchscript import emitter, interpreter
+from modelglot.graphs.wishes import Wishes
 
 torch = pytest.importorskip("torch")
 ort = pytest.importorskip("onnxruntime")

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelglot.api import drafting
 from modelglot.api.finishing import finish, plan_model
-from modelglot.api.graph_export import Wishes, plan_graph
+from modelglot.api.graph_export import plan_graph
 from modelglot.api.lightning import to_lightning
 from modelglot.api.methods import decoded
 from modelglot.api.original import FILE, from_meta, is_original
@@ -20,6 +20,7 @@ from modelglot.core.limits import Limits
 from modelglot.engine.execute import Progress, Receipt
 from modelglot.engine.plan import Plan
 from modelglot.formats import registry
+from modelglot.graphs.wishes import Wishes
 from modelglot.passes.quantize import quantize as quantize_pass
 from modelglot.passes.recipes.choose import Choices, recipe_name
 

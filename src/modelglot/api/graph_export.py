@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from modelglot.api import graph_frameworks
 from modelglot.api.finishing import plan_model
 from modelglot.api.graph_check import GraphCheck, saved
 from modelglot.api.target import Target, by_suffix, resolve_target
@@ -19,21 +20,11 @@ from modelglot.formats import registry
 from modelglot.graphs import process
 from modelglot.graphs.checking import Array, random_inputs
 from modelglot.graphs.inputs import parse_inputs
+from modelglot.graphs.wishes import Wishes
 from modelglot.graphs.workers.job import load
 from modelglot.sources.file import LocalFiles
 
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """``inputs`` as ``--input`` has them; ``entry`` and ``arguments`` name a model in Python; ``python`` is another
-    interpreter, for the frameworks."""
-
-    inputs: tuple[str, ...] = ()
-    check: bool = True
-    allow_code: bool = False
-    entry: str | None = None
-    arguments: str | None = None
-    python: str | None = None
+_CONFIG = "keras:model_config"  # without it a file has weights only
 
 
 def plan_graph(
@@ -55,8 +46,8 @@ def plan_graph(
     format = registry.get(to) if to else by_suffix(target)
     if format is None or format.info.name != "onnx":
         return None
-    make = _EXPORTERS.get(original.format)
-    if make is None:
+    make = graph_frameworks.pytorch if wishes.entry is not None else _EXPORTERS.get(original.format)
+    if make is None or (wishes.entry is None and original.format == "keras-h5" and _CONFIG not in original.metadata):
         return None
     made = sorted(name for name, value in changes.items() if value)
     if made:
@@ -107,4 +98,7 @@ def _kept(original: Model) -> tuple[Note, ...]:
 
 
 Exporter = Callable[[Model, str, Target, Wishes, Iterable[str], "Limits | None"], tuple[Plan, Target]]
-_EXPORTERS: dict[str, Exporter] = {"torchscript": _torchscript}
+_EXPORTERS: dict[str, Exporter] = {
+    "torchscript": _torchscript,
+    **dict.fromkeys(graph_frameworks.KINDS, graph_frameworks.tensorflow),
+}

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from modelglot.api.graph_export import Wishes
+from modelglot.graphs.wishes import Wishes
 
 F = TypeVar("F", bound=Callable[..., Any])
 

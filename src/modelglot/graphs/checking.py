@@ -29,7 +29,8 @@ class Difference:
 
 
 def random_inputs(ports: Mapping[str, Port], seed: int = 0) -> dict[str, Array]:
-    """Values for each input; a named size is the same everywhere. Integers are 0 or 1, so that they may be indices."""
+    """Values for each input; a named size is the same everywhere. Integers are 0 or 1, so that they may be indices;
+    a mask is 1 everywhere, since runtimes differ where it leaves nothing."""
     rng, sizes = np.random.default_rng(seed), dict[str, int]()
     found: dict[str, Array] = {}
     for name, port in ports.items():
@@ -38,7 +39,8 @@ def random_inputs(ports: Mapping[str, Port], seed: int = 0) -> dict[str, Array]:
         shape = [d if isinstance(d, int) else sizes.setdefault(d, 2 + len(sizes)) for d in port.dims]
         kind: Any = _NUMPY[port.dtype]
         whole = np.issubdtype(kind, np.integer) or kind is np.bool_
-        found[name] = (rng.integers(0, 2, shape) if whole else rng.standard_normal(shape)).astype(kind)
+        whole_values = np.ones(shape) if "mask" in name.lower() else rng.integers(0, 2, shape)
+        found[name] = (whole_values if whole else rng.standard_normal(shape)).astype(kind)
     return found
 
 
