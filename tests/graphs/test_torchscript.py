@@ -165,6 +165,10 @@ HOSTILE: dict[str, tuple[str, type[ModelFileError] | None]] = {
     "a builtin": ("    y = open(\"/etc/passwd\")\n    return x\n", UnsupportedError),
     "an attribute of ours": ("    y = x.__class__\n    return x\n", UnsupportedError),
     "a huge tensor": ("    return torch.add(x, torch.sum(torch.arange(99999999999)))\n", None),
+    "a huge constant": ("    return torch.add(x, torch.linspace(0., 1., 99999999999))\n", LimitError),
+    "many parts": ("    y = torch.split(torch.zeros([99999999999]), 1)\n    return x\n", LimitError),
+    "a huge norm": ("    return torch.layer_norm(torch.zeros([99999, 99999]), [99999, 99999])\n", LimitError),
+    "a size of 100 bits": ("    return torch.zeros([torch.mul(9223372036854775807, 3)])\n", UnsupportedError),
     "not code": ("    return return\n", ModelFileError),
     "no such function": ("    return __torch__.other.f(x)\n", UnsupportedError),
 }  # fmt: skip

@@ -65,7 +65,7 @@ def _called(run: Interpreter, name: str, arguments: list[Any], named: dict[str, 
         raise _unknown(run, name)
     keywords = {k: _read(run, v) for k, v in named.items()}
     if plain.lifts(base, [*values, *keywords.values()]):
-        return plain.lifted(run.kit, operator, values)
+        return plain.lifted(run.kit, base, operator, values)
     made = operator(run.kit, *values, **keywords)
     if base != name and isinstance(arguments[0], Cell):
         target = arguments[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -126,10 +127,10 @@ class Emitter:
         kept = {k: v for k, v in attributes.items() if v is not None}
         node = self.ir.node(kind, used, kept or None, num_outputs=outputs, version=OPSET)
         self.name(node)
+        self._infer(node)
         folded = self._folded(node) if outputs == 1 else None
         if folded is not None:
             return folded
-        self._infer(node)
         if dims is not None:
             self.refine(node.outputs[0], dims)
         self.add(node)
@@ -216,10 +217,12 @@ class Emitter:
             return None
         if any(self._is_weight(v) for v in node.inputs if v is not None):
             return None
+        shape = node.outputs[0].shape
+        dims = [d for d in shape if isinstance(d, int)] if shape is not None else []
+        if shape is None or len(dims) != len(shape) or prod(dims) > _FOLDED:
+            return None
         arrays = {v.name: self.known(v) for v in node.inputs if v is not None}
         if any(a is None or a.size > _FOLDED for a in arrays.values()):
-            return None
-        if node.op_type in ("Expand", "ConstantOfShape", "Tile") and np.prod(list(arrays.values())[-1]) > _FOLDED:
             return None
         from onnx.reference import ReferenceEvaluator
 

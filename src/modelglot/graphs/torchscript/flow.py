@@ -44,7 +44,7 @@ def _both(run: Interpreter, node: ast.If, frame: Frame, condition: Scalar) -> No
     if yes is None or no is None:
         return
     merge = Merge(run.kit, run.state, yes.nodes, no.nodes)
-    used = _read_elsewhere(node, frame)
+    used = _read_elsewhere(run, node, frame)
     names = {
         name: merge.of(yes.names.get(name, UNSET), no.names.get(name, UNSET))
         for name in dict.fromkeys([*yes.names, *no.names])
@@ -112,15 +112,15 @@ def _message(body: list[ast.stmt]) -> str:
     return ""
 
 
-def _read_elsewhere(node: ast.If, frame: Frame) -> set[str]:
+def _read_elsewhere(run: Interpreter, node: ast.If, frame: Frame) -> set[str]:
     """Names that the function reads outside of this statement: only they need to leave it."""
-    if id(node) not in frame.used:
+    if id(node) not in run.used:
         inside = {id(n) for n in ast.walk(node)}
-        frame.used[id(node)] = {
+        run.used[id(node)] = {
             n.id for n in ast.walk(frame.source.node)
             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and id(n) not in inside
         }  # fmt: skip
-    return frame.used[id(node)]
+    return run.used[id(node)]
 
 
 def count(run: Interpreter, node: ast.For, frame: Frame) -> None:

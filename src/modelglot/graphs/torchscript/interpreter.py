@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from modelglot.core.errors import LimitError, ModelFileError, UnsupportedError, printable
@@ -29,7 +29,6 @@ class Frame:
     names: dict[str, Any]
     source: Source
     result: Any = None
-    used: dict[int, set[str]] = field(default_factory=dict)
 
 
 class Interpreter:
@@ -39,6 +38,7 @@ class Interpreter:
         self.steps = self.depth = 0
         self.assumed: dict[str, None] = {}  # errors of the code that are taken as never met
         self.line = 0
+        self.used: dict[int, set[str]] = {}  # by the identity of a branch: names that are read outside of it
 
     # calls
 

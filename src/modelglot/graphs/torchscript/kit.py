@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from modelglot.core.errors import UnsupportedError
+from modelglot.core.errors import LimitError, UnsupportedError
 from modelglot.graphs.torchscript import dtypes
 from modelglot.graphs.torchscript.emitter import Dim, Emitter
 from modelglot.graphs.torchscript.values import Scalar, is_number
+
+_MOST_MADE = 1_000_000
 
 
 class Kit(Emitter):
@@ -109,6 +111,12 @@ class Kit(Emitter):
                 f"{what} is only known when the graph runs", hint="give the sizes of inputs as numbers"
             )
         return int(number)
+
+    def made(self, count: int, what: str) -> int:
+        """A number of things that are made here and now. Raises LimitError where a file asks for too many."""
+        if count > _MOST_MADE:
+            raise LimitError(f"{what}: {count:,} elements are made by the code, the most are {_MOST_MADE:,}")
+        return count
 
     def ints_of(self, numbers: Any, count: int, what: str) -> list[int]:
         """``count`` numbers of a list, which may have one for all."""

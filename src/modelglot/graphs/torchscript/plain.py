@@ -58,17 +58,21 @@ def lifts(name: str, values: Sequence[Any]) -> bool:
     return all(is_number(v) or v is None for v in values)
 
 
-def lifted(kit: Kit, function: Callable[..., Any], values: Sequence[Any]) -> Any:
+def lifted(kit: Kit, name: str, function: Callable[..., Any], values: Sequence[Any]) -> Any:
     """The operator on values without axes, as a Scalar again; i64 and f64, as numbers of the code are."""
-    made = function(kit, *(kit.plain(v) if is_number(v) else v for v in values))
+    plain = [kit.plain(v) if is_number(v) else v for v in values]
+    if name in _IN_DOUBLE:
+        plain = [kit.cast(v, dtypes.DOUBLE) if isinstance(v, kit.ir.Value) else v for v in plain]
+    made = function(kit, *plain)
     dtype = kit.dtype(made)
-    kind = {0: "bool", 1: "int"}.get(dtypes.category(dtype), "float")
+    kind = "int" if name in ("floor", "ceil") else {0: "bool", 1: "int"}.get(dtypes.category(dtype), "float")
     known = kit.known(made)
     if known is not None:
-        return known.reshape(-1)[0].item()
+        return {"bool": bool, "int": int, "float": float}[kind](known.reshape(-1)[0])
     return Scalar(kit.cast(made, dtypes.OF_KIND[kind]), kind)
 
 
+_IN_DOUBLE = ("div", "sqrt", "exp", "log", "sin", "cos", "tanh")
 LIFTED = frozenset(
     ("add", "sub", "mul", "div", "floordiv", "floor_divide", "remainder", "neg", "abs", "pow", "eq", "ne", "lt", "gt",
      "le", "ge", "__and__", "__or__", "__xor__", "__not__", "logical_not", "floor", "ceil", "sqrt", "exp", "log",
@@ -141,6 +145,18 @@ def _number(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *values: word(function(*values))
 
 
+def _texts(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Of short texts only: their product is not bounded otherwise."""
+
+    def made(*values: Any) -> Any:
+        parts = [p for v in values for p in (v if isinstance(v, list) else [v])]
+        if sum(len(p) for p in parts if isinstance(p, str)) > 10_000:
+            raise LimitError("text of more than 10,000 characters")
+        return function(*values)
+
+    return made
+
+
 def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *values: function(values[0] if len(values) == 1 else values)
 
@@ -161,7 +177,8 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "sorted": sorted, "slice": _slice, "keys": lambda d: list(d.keys()), "values": lambda d: list(d.values()),
     "items": lambda d: list(d.items()), "copy": lambda items: items.copy(), "__range_length": _range_length,
     "__derive_index": lambda i, start, step: start + i * step, "startswith": str.startswith, "endswith": str.endswith,
-    "lower": str.lower, "upper": str.upper, "replace": str.replace, "split": str.split, "join": str.join,
+    "lower": str.lower, "upper": str.upper, "replace": _texts(str.replace), "split": _texts(str.split),
+    "join": _texts(str.join),
     "find": str.find, "strip": str.strip, "device": lambda *parts: str(parts[0]), "is_grad_enabled": lambda: False,
     "is_autocast_enabled": lambda *device: False, "is_autocast_cpu_enabled": lambda: False, "prim.type": str,
     "_get_tracing_state": lambda: None, "prim.is_scripting": lambda: True, "_cudnn_get_conv_benchmark_empty": bool,

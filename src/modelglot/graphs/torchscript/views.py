@@ -42,7 +42,7 @@ def _into_slice(kit: Kit, base: Any, new: Any, dim: Any = 0, start: Any = None, 
     if step == 1:
         return _put(kit, base, new, axis, 0 if start is None else start, _LAST if end is None else end)
     size = kit.int_of(kit.size(base, axis), "the size of a tensor whose slice with a step is changed")
-    rows = list(range(size))[start:end:step]
+    rows = list(range(kit.made(size, "rows")))[start:end:step]
     shape = [len(rows)]
     indices = kit.constant([[r] for r in rows] or [[0]][:0]) if rows else kit.constant(shape)
     order = [axis, *(a for a in range(kit.rank(base)) if a != axis)]

@@ -107,23 +107,29 @@ def _split_arange(values: Any) -> tuple[list[Any], Any]:
 
 @TABLE("linspace")
 def linspace(g: Kit, start: Any, end: Any, steps: int, dtype: Any = None, *rest: Any, **named: Any) -> Any:
-    return g.constant(np.linspace(start, end, g.int_of(steps, "steps")), _type(dtype, dtypes.FLOAT))
+    count = g.made(g.int_of(steps, "steps"), "`linspace`")
+    return g.constant(np.linspace(start, end, count), _type(dtype, dtypes.FLOAT))
 
 
 @TABLE("eye")
 def eye(g: Kit, n: int, m: Any = None, dtype: Any = None, *rest: Any, **named: Any) -> Any:
-    return g.constant(np.eye(g.int_of(n, "rows"), m), _type(dtype, dtypes.FLOAT))
+    rows = g.int_of(n, "rows")
+    columns = rows if m is None else g.int_of(m, "columns")
+    g.made(rows * columns, "`eye`")
+    return g.constant(np.eye(rows, columns), _type(dtype, dtypes.FLOAT))
 
 
-@TABLE("hann_window")
-def hann_window(g: Kit, size: int, periodic: Any = True, *rest: Any, **named: Any) -> Any:
-    count = g.int_of(size, "a window") + int(bool(periodic))
-    return g.constant(np.hanning(count)[:size], dtypes.FLOAT)
+def _window(function: Callable[[int], Any]) -> Callable[..., Any]:
+    """A periodic window is one of a longer one, without its last element."""
+
+    def made(g: Kit, size: Any, periodic: Any = True, *rest: Any, **named: Any) -> Any:
+        count = g.made(g.int_of(size, "a window"), "a window")
+        return g.constant(function(count + int(bool(periodic)))[:count], dtypes.FLOAT)
+
+    return made
 
 
-TABLE["hamming_window"] = lambda g, size, periodic=True, *rest, **named: g.constant(
-    np.hamming(size + int(bool(periodic)))[:size], dtypes.FLOAT
-)
+TABLE["hann_window"], TABLE["hamming_window"] = _window(np.hanning), _window(np.hamming)
 
 
 @TABLE("rand", "randn", "rand_like", "randn_like", "bernoulli", "multinomial", "normal")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ TABLE = Table()
 
 def _filled(g: Kit, value: Any, count: Any, number: float, like: Any) -> Any:
     """A scale or an offset that the code leaves out."""
-    return value if value is not None else g.constant(np.full(g.int_of(count, "channels"), number), g.dtype(like))
+    if value is not None:
+        return value
+    return g.constant(np.full(g.made(g.int_of(count, "channels"), "channels"), number), g.dtype(like))
 
 
 @TABLE("batch_norm", "cudnn_batch_norm", "native_batch_norm")
@@ -44,6 +47,7 @@ def layer_norm(
 ) -> Any:
     sizes = g.ints_of(shape, len(shape), "the shape of a layer norm")
     if weight is None:
+        g.made(prod(sizes), "the shape of a layer norm")
         weight = g.constant(np.ones(sizes), g.dtype(x))
     return g.op("LayerNormalization", x, weight, bias, axis=-len(sizes), epsilon=float(eps))
 
@@ -64,6 +68,7 @@ def group_norm(
     """As an instance norm over groups, then a scale a channel: the operator of its own came later than opset 20."""
     sizes = g.sizes(x)
     apart = g.reshape(x, [sizes[0], groups, -1])
+    g.made(groups, "groups")
     ones, zeros = (g.constant(np.full(groups, n), g.dtype(x)) for n in (1, 0))
     made = g.reshape(g.op("InstanceNormalization", apart, ones, zeros, epsilon=float(eps)), sizes)
     return _scaled(g, made, weight, bias)

@@ -105,6 +105,7 @@ def im2col(g: Kit, x: Any, kernel: Any, dilation: Any, padding: Any, stride: Any
     x = pad(g, x, [pw, pw, ph, ph])
     n, c, h, w = g.sizes(x)
     high, wide = g.int_of(h, "a height"), g.int_of(w, "a width")
+    g.made(kh * high + kw * wide, "windows")
     rows = _windows(high, kh, dh, sh)
     columns = _windows(wide, kw, dw, sw)
     made = g.op("Gather", x, g.constant(rows, dtypes.INT64), axis=2)  # n c kh lh w

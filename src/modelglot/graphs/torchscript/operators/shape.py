@@ -204,6 +204,7 @@ def split(g: Kit, x: Any, sizes: Any, dim: int = 0) -> list[Any]:
     if not isinstance(sizes, (list, tuple)):
         step = g.int_of(sizes, "the size of a part")
         total = g.int_of(g.size(x, axis), "the size of an axis that is split")
+        g.made(-(-total // max(step, 1)), "parts")
         sizes = [min(step, total - at) for at in range(0, total, step)] or [0]
     if len(sizes) == 1:
         return [g.op("Identity", x)]
@@ -222,6 +223,7 @@ def tensor_split(g: Kit, x: Any, sections: Any, dim: int = 0) -> list[Any]:
     axis = g.axis(x, dim)
     total = g.int_of(g.size(x, axis), "the size of an axis that is split")
     if isinstance(sections, int):
+        g.made(sections, "parts")
         short, longer = total // sections, total % sections
         sizes = [short + 1] * longer + [short] * (sections - longer)
     else:
@@ -361,6 +363,7 @@ def channel_shuffle(g: Kit, x: Any, groups: int) -> Any:
 def unfold(g: Kit, x: Any, dimension: int, size: int, step: int) -> Any:
     axis = g.axis(x, dimension)
     total = g.int_of(g.size(x, axis), "the size of an axis that is unfolded")
+    g.made(size * max(total // step, 1), "`unfold`")
     rows = [[start + k for k in range(size)] for start in range(0, total - size + 1, step)]
     made = g.op("Gather", x, g.constant(rows, dtypes.INT64), axis=axis)
     order = [a for a in range(g.rank(made)) if a != axis + 1] + [axis + 1]
