@@ -9,6 +9,7 @@ from typing import Any
 
 from modelglot.api import drafting
 from modelglot.api.finishing import finish, plan_model
+from modelglot.api.graph_export import plan_graph
 from modelglot.api.language_graph import put_graph, unfolded
 from modelglot.api.lightning import to_lightning
 from modelglot.api.methods import decoded
@@ -20,6 +21,7 @@ from modelglot.core.limits import Limits
 from modelglot.engine.execute import Progress, Receipt
 from modelglot.engine.plan import Plan
 from modelglot.formats import registry
+from modelglot.graphs.wishes import Wishes
 from modelglot.passes.quantize import quantize as quantize_pass
 from modelglot.passes.recipes.choose import Choices, recipe_name
 
@@ -47,6 +49,7 @@ def make_plan(
     template: PathLike | None = None,
     allow_loss: Iterable[str] = (),
     limits: Limits | None = None,
+    wishes: Wishes | None = None,
 ) -> tuple[Plan, Target]:
     """What `convert` with these arguments would do. Nothing is written.
 
@@ -56,12 +59,20 @@ def make_plan(
     ``lightning`` a checkpoint that a LightningModule loads. ``layout`` (torch, tf, keras) turns kernels, ``axes`` says
     what theirs are.
     ``template`` is a file of the target's format whose weights are replaced and everything else kept.
+    ``wishes`` are of graphs on their way to ONNX: inputs, what may be run, whether the result is compared.
     """
     origin, aim = os.fspath(source), os.fspath(target)
     beside = os.fspath(template) if template is not None else None
     lightning, dialect = dialect == "lightning", None if dialect == "lightning" else dialect
     original = read_model(origin, format=format, limits=limits)
     original = original if plain else unfolded(original, aim, to)
+    if template is None and not plain:
+        changes = {"dtype": dtype, "include": include, "exclude": exclude, "rename": rename_rules, "layout": layout,
+                   "component": component, "quantize": quantize, "dialect": dialect}  # fmt: skip
+        graph = plan_graph(original, origin, aim, to, wishes or Wishes(), settings=settings, allow=allow_loss,
+                           limits=limits, changes=changes)  # fmt: skip
+        if graph is not None:
+            return graph
     frame = read_model(beside, limits=limits) if beside is not None else None
     to = frame.format if frame and to is None and by_suffix(aim) is None else to
     aim = os.path.join(aim, "") if dialect else aim

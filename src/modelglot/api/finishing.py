@@ -47,7 +47,8 @@ def finish(
     named = place.options.name is not None and not place.options.folder
     if made.folder and named:  # one name was given and several files came of it
         path = os.path.dirname(path) or "."
-    check = _reader(place.format, made, threads) if verify else None
+    check = _reader(place.format, made, threads) if verify or place.check else None
+    check = place.check.after(check) if place.check and check else check
     return execute(
         made, path, force=force, resume=resume, threads=threads, verify=check, on_event=on_event, sources=sources
     )

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.format import Format
 from modelglot.core.layout import Options
 from modelglot.formats import registry
+
+if TYPE_CHECKING:
+    from modelglot.api.graph_check import GraphCheck
 
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*$", re.IGNORECASE)
 
@@ -21,6 +25,7 @@ class Target:
     format: Format
     path: str
     options: Options
+    check: GraphCheck | None = None  # compares what was written with the source's own runtime
 
 
 def to_bytes(size: int | str | None) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from modelglot.api.converting import make_plan
+from modelglot.cli.graphs import graph_options
 from modelglot.cli.options import (
     component_option,
     exclude_option,
@@ -55,6 +56,7 @@ def _settings(_c: Any, _p: Any, texts: tuple[str, ...]) -> dict[str, str]:
               help="Put the weights into this file of the target's format; the rest of it is kept.")  # fmt: skip
 @click.option("--set", "settings", multiple=True, callback=_settings, metavar="KEY=VALUE",
               help="A setting of the target format, such as gguf:alignment=64.")  # fmt: skip
+@graph_options
 @run_options
 @limit_option
 @json_option

@@ -73,6 +73,7 @@ def run_plan(
     else:
         write((line(("warning: ", "yellow"), note.text) for note in receipt.notes), sys.stderr)
         write([_receipt_line(receipt, place, time.monotonic() - began)])
+        write((line(said) for said in (place.check.said if place.check else ())), sys.stderr)
     return 0
 
 

@@ -1,0 +1,104 @@
+"""Models whose graph is in their file, or named by the user, as ONNX graphs that run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from modelglot.api import graph_frameworks
+from modelglot.api.finishing import plan_model
+from modelglot.api.graph_check import GraphCheck, saved
+from modelglot.api.target import Target, by_suffix, resolve_target
+from modelglot.core.errors import UnsupportedError
+from modelglot.core.limits import Limits
+from modelglot.core.model import Model
+from modelglot.core.notes import Note
+from modelglot.engine.plan import Plan
+from modelglot.engine.stream import read
+from modelglot.formats import registry
+from modelglot.graphs import process
+from modelglot.graphs.checking import Array, random_inputs
+from modelglot.graphs.inputs import parse_inputs
+from modelglot.graphs.wishes import Wishes
+from modelglot.graphs.workers.job import load
+from modelglot.sources.file import LocalFiles
+
+_CONFIG = "keras:model_config"  # without it a file has weights only
+
+
+def plan_graph(
+    original: Model,
+    source: str,
+    target: str,
+    to: str | None,
+    wishes: Wishes,
+    *,
+    settings: dict[str, str] | None,
+    allow: Iterable[str],
+    limits: Limits | None,
+    changes: Mapping[str, object],
+) -> tuple[Plan, Target] | None:
+    """The plan of an export; None where the target is not ONNX or the source has no graph that is exported.
+
+    ``changes`` are choices by name that change tensors, which a graph does not allow.
+    """
+    format = registry.get(to) if to else by_suffix(target)
+    if format is None or format.info.name != "onnx":
+        return None
+    make = graph_frameworks.pytorch if wishes.entry is not None else _EXPORTERS.get(original.format)
+    if make is None or (wishes.entry is None and original.format == "keras-h5" and _CONFIG not in original.metadata):
+        return None
+    made = sorted(name for name, value in changes.items() if value)
+    if made:
+        raise UnsupportedError(
+            f"a graph is exported as it is: {', '.join(f'`--{name}`' for name in made)} would change its tensors alone",
+            hint="export first; or `--plain` for the tensors without the graph",
+        )
+    place = resolve_target(target, to, original.format, None, settings)
+    name = place.options.name or "model.onnx"
+    return make(
+        original, source, replace(place, options=replace(place.options, name=name, folder=False)), wishes, allow, limits
+    )
+
+
+def _torchscript(
+    original: Model, source: str, place: Target, wishes: Wishes, allow: Iterable[str], limits: Limits | None
+) -> tuple[Plan, Target]:
+    from modelglot.graphs.torchscript.export import export
+
+    files = LocalFiles(source)
+    try:
+        refs = files.refs
+        made = export(
+            files, parse_inputs(wishes.inputs), limits or Limits(),
+            lambda t: read(t, lambda number: files.open(refs()[number].name)),
+        )  # fmt: skip
+    finally:
+        files.close()
+    inputs = random_inputs(made.inputs)
+
+    def wanted(folder: str) -> list[Array]:
+        job = {
+            "model": os.path.abspath(source), "method": "forward", "inputs": saved(folder, inputs),
+            "fixed": {name: fixed.value for name, fixed in made.fixed.items()}, "states": [n for n, _ in made.states],
+        }  # fmt: skip
+        result = process.call("torchscript", job, folder, extra="torch", python=wishes.python)
+        return list(load(folder, result["outputs"]).values())
+
+    left = None if wishes.allow_code else "PyTorch would run the code of the file; `--allow-code` allows it"
+    check = GraphCheck(place.options.name or "", "PyTorch", inputs, wanted, left)
+    model = Model(original.format, made.files, made.tensors, notes=(*_kept(original), *made.notes))
+    place = replace(place, options=replace(place.options, frame=made.frame), check=check if wishes.check else None)
+    return plan_model(model, place, allow, ["read torchscript", "follow its code"], ()), place
+
+
+def _kept(original: Model) -> tuple[Note, ...]:
+    return tuple(n for n in original.notes if n.level == "warning")
+
+
+Exporter = Callable[[Model, str, Target, Wishes, Iterable[str], "Limits | None"], tuple[Plan, Target]]
+_EXPORTERS: dict[str, Exporter] = {
+    "torchscript": _torchscript,
+    **dict.fromkeys(graph_frameworks.KINDS, graph_frameworks.tensorflow),
+}

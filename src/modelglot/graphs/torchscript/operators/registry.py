@@ -1,0 +1,28 @@
+"""All tables as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from modelglot.graphs.torchscript.operators import (
+    attention,
+    convolution,
+    create,
+    index,
+    linear,
+    lists,
+    norm,
+    pointwise,
+    pooling,
+    recurrent,
+    reduce,
+    resize,
+    shape,
+)  # fmt: skip
+
+_THEMES = (pointwise, shape, reduce, linear, convolution, norm, pooling, recurrent, attention, index, create, resize)
+OPERATORS: dict[str, Callable[..., Any]] = {}
+for _theme in _THEMES:
+    OPERATORS.update(_theme.TABLE)
+LISTS: dict[str, Callable[..., Any]] = dict(lists.TABLE)
