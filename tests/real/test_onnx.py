@@ -153,12 +153,24 @@ def test_basic_pitch_by_layer_is_its_tensorflow_lite_twin(tmp_path: Path) -> Non
 def test_operations_of_twins_and_of_a_published_network() -> None:
     """One network as ONNX and as TensorFlow Lite; and MLPerf Tiny's, whose paper gives 12.5 million products."""
     costs = {}
-    for name in ("nmp.onnx", "nmp.tflite"):
+    for name in ("nmp.onnx", "nmp.tflite", "saved_model.pb"):
         report = mg.inspect(find("basic-pitch-4fmt", name), count_cost=True)
         assert report.cost is not None
         assert not report.cost.unknown
         costs[name] = report.cost.by_operator
     assert costs["nmp.onnx"]["Conv"] == pytest.approx(costs["nmp.tflite"]["CONV_2D"], rel=1e-3)
+    assert costs["nmp.onnx"]["Conv"] == pytest.approx(costs["saved_model.pb"]["Conv"], rel=1e-3)
     tiny = mg.inspect(find("silabs-h5-tflite", "image_classification.tflite"), count_cost=True).cost
     assert tiny is not None
     assert tiny.flops / 2 == pytest.approx(12.5e6, rel=0.01)
+
+
+def test_operations_of_torchscript_are_those_of_its_onnx_twin() -> None:
+    state = ["sr=16000", "_state=f32[2,1,128]", "_context=f32[1,64]"]
+    jit = mg.inspect(find("silero-vad-6", ".jit"), count_cost=True, inputs=["x=f32[1,512]", *state]).cost
+    given = ["input=f32[1,576]", "state=f32[2,1,128]", "sr=16000"]
+    twin = mg.inspect(find("silero-vad-6", "silero_vad.onnx"), count_cost=True, inputs=given).cost
+    assert jit is not None
+    assert twin is not None
+    for operator in ("Conv", "LSTM"):
+        assert jit.by_operator[operator] == pytest.approx(twin.by_operator[operator], rel=1e-3)

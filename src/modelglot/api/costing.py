@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from modelglot.api import graph_frameworks
+from modelglot.api.reading import read_model
 from modelglot.core.cost import Cost
 from modelglot.core.errors import UnsupportedError
 from modelglot.core.limits import Limits
@@ -15,8 +17,9 @@ from modelglot.formats.onnx.frame import Frame, of_file
 from modelglot.graphs.builder import onnx_ir
 from modelglot.graphs.cost import tflite
 from modelglot.graphs.cost.onnx import cost_of
-from modelglot.graphs.inputs import Given, parse_inputs
+from modelglot.graphs.inputs import Given, Port, parse_inputs
 from modelglot.graphs.skeleton import skeleton
+from modelglot.graphs.wishes import Wishes
 from modelglot.sources.file import LocalFiles
 
 
@@ -50,6 +53,28 @@ def _tflite(model: Model, path: str, inputs: dict[str, Given], limits: Limits) -
         files.close()
 
 
+def _torchscript(model: Model, path: str, inputs: dict[str, Given], limits: Limits) -> Cost:
+    from modelglot.graphs.torchscript.export import export
+
+    files, pool = LocalFiles(path), SourcePool(model.files)
+    try:
+        made = export(files, inputs, limits, lambda tensor: read(tensor, pool))
+    finally:
+        files.close()
+        pool.close()
+    sizes: dict[str, Given] = {
+        name: port for name, port in made.inputs.items() if all(type(d) is int for d in port.dims)
+    }
+    return _of_frame(made.frame, Model("onnx", made.files, made.tensors), sizes)
+
+
+def _tensorflow(model: Model, path: str, inputs: dict[str, Given], limits: Limits) -> Cost:
+    """Of the graph that tf2onnx makes, which is closest to what runs: training nodes are gone, constants folded."""
+    texts = [f"{name}={value}" for name, value in inputs.items() if isinstance(value, Port)]
+    made = graph_frameworks.from_tensorflow(model, path, Wishes(tuple(texts), check=False), limits)
+    return _onnx(read_model(made.path, format="onnx"), made.path, {}, limits)
+
+
 def _of_frame(frame: Frame, model: Model, inputs: dict[str, Given]) -> Cost:
     onnx_ir()  # says what is missing
     import onnx
@@ -63,4 +88,9 @@ def _of_frame(frame: Frame, model: Model, inputs: dict[str, Given]) -> Cost:
 
 
 Counter = Callable[[Model, str, "dict[str, Given]", Limits], Cost]
-_COUNTED: dict[str, Counter] = {"onnx": _onnx, "tflite": _tflite}
+_COUNTED: dict[str, Counter] = {
+    "onnx": _onnx,
+    "tflite": _tflite,
+    "torchscript": _torchscript,
+    **{name: _tensorflow for name in graph_frameworks.KINDS if name != "tflite"},
+}

@@ -43,6 +43,12 @@ def tensorflow(
     original: Model, source: str, place: Target, wishes: Wishes, allow: Iterable[str], limits: Limits | None
 ) -> tuple[Plan, Target]:
     """SavedModel, Keras, a frozen graph, TFLite. Raises UnsafeContentError for what would reach out of the graph."""
+    made = from_tensorflow(original, source, wishes, limits)
+    return _planned(made, place, allow, f"export with tf2onnx (opset {TF_OPSET})", limits)
+
+
+def from_tensorflow(original: Model, source: str, wishes: Wishes, limits: Limits | None) -> Exported:
+    """What tf2onnx makes of a file."""
     if not wishes.allow_code:
         _refuse_hazards(original, source, limits or Limits())
     given = parse_inputs(wishes.inputs)
@@ -57,8 +63,7 @@ def tensorflow(
     result = process.call("tensorflow", job, folder.name, extra="tf2onnx", python=wishes.python)
     inputs = load(folder.name, result["inputs"]) if "inputs" in result else {}
     left = f"TensorFlow does not run it on random inputs: {printable(result['unrun'])}" if "unrun" in result else None
-    made = _Exported(original, folder, result, "TensorFlow", inputs, left, wishes)
-    return _planned(made, place, allow, f"export with tf2onnx (opset {TF_OPSET})", limits)
+    return Exported(original, folder, result, "TensorFlow", inputs, left, wishes)
 
 
 def _folder_of(path: str) -> str:
@@ -113,7 +118,7 @@ def pytorch(
         "dims": {name: list(port.dims) for name, port in ports.items()}, "opset": TORCH_OPSET,
     }  # fmt: skip
     result = process.call("torch_export", job, folder.name, extra="torch-onnx", python=wishes.python)
-    made = _Exported(original, folder, result, "PyTorch", inputs, None, wishes)
+    made = Exported(original, folder, result, "PyTorch", inputs, None, wishes)
     return _planned(made, place, allow, f"export {printable(entry)} with PyTorch (opset {TORCH_OPSET})", limits)
 
 
@@ -144,7 +149,7 @@ def _weights(original: Model, folder: str) -> str:
     return path
 
 
-class _Exported:
+class Exported:
     """What a worker left in its folder."""
 
     def __init__(
@@ -155,14 +160,19 @@ class _Exported:
         self.inputs, self.wishes = inputs, wishes
         self.left = left if wishes.check else "it was not asked for"
 
+    @property
+    def path(self) -> str:
+        """The ONNX file, which is there as long as this is."""
+        return os.path.join(str(self.folder.name), str(self.result["model"]))
+
     def outputs(self, _: str) -> list[Array]:
         return list(load(self.folder.name, self.result["outputs"]).values())
 
 
 def _planned(
-    made: _Exported, place: Target, allow: Iterable[str], step: str, limits: Limits | None
+    made: Exported, place: Target, allow: Iterable[str], step: str, limits: Limits | None
 ) -> tuple[Plan, Target]:
-    path = os.path.join(made.folder.name, made.result["model"])
+    path = made.path
     model = read_model(path, format="onnx", limits=limits)
     wanted = made.outputs if "outputs" in made.result else None
     check = GraphCheck(place.options.name or "", made.runtime, made.inputs, wanted, made.left, holds=made.folder)
