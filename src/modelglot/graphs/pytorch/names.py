@@ -50,8 +50,9 @@ def identifier(name: str, otherwise: str, taken: set[str]) -> str:
     parts = [_words(part) for part in _LAYERS.split(name.removesuffix("_output_0"))]
     parts = [part for part in parts if re.search("[a-z]", part)]
     word = "_".join(parts[-2:]) if parts and not re.fullmatch(r"v?a?l?_?\d+", parts[-1]) else _words(otherwise)
-    word = word[-_LONG:].lstrip("_0123456789") or "value"
-    return free(word, taken)
+    while len(word) > _LONG and "_" in word:
+        word = word.partition("_")[2]
+    return free(word[-_LONG:].lstrip("_0123456789") or "value", taken)
 
 
 def free(word: str, taken: set[str]) -> str:

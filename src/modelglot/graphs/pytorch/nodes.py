@@ -8,6 +8,7 @@ from typing import Any
 from modelglot.core.errors import InvalidFileError, located
 from modelglot.graphs.pytorch import names
 from modelglot.graphs.pytorch.call import Call
+from modelglot.graphs.pytorch.fold import folded
 from modelglot.graphs.pytorch.rules import rule_of, version_of
 from modelglot.graphs.pytorch.scope import Scope
 from modelglot.graphs.pytorch.values import TENSOR, Tied, Value
@@ -31,11 +32,14 @@ def write_graph(graph: Any, scope: Scope) -> list[str]:
 def write_node(node: Any, scope: Scope) -> None:
     rule = rule_of(node.domain, node.op_type)
     call = Call(node, scope, version_of(node, scope.module.versions), write_graph)
-    if isinstance(rule, str):
+    known = folded(call)
+    if known is not None:
+        made: Any = known
+    elif isinstance(rule, str):
         inputs = call.all()
         if rule.count("{") > len(inputs):
             raise InvalidFileError(f"{call.title} has {len(inputs)} inputs")
-        made: Any = rule.format(*inputs)
+        made = rule.format(*inputs)
     else:
         with located():
             made = rule(call)

@@ -7,6 +7,8 @@ from modelglot.graphs.pytorch.call import Call, Rule
 from modelglot.graphs.pytorch.module import known
 from modelglot.graphs.pytorch.values import NUMBER, NUMBERS, Value
 
+_POWERS = 24  # ONNX's FLOAT8E8M0
+
 
 def cast_to(call: Call, element: int) -> str | Value:
     """The first input as another element type; types that torch lacks become the values they can hold."""
@@ -22,6 +24,9 @@ def cast_to(call: Call, element: int) -> str | Value:
         return value.copy()
     if element in literals.SMALL:
         return f"{call.use('to_' + _family(element))}({x}, {literals.text(literals.SMALL[element])})"
+    if element == _POWERS:
+        how = call.text("round_mode", "up")
+        return f"{call.use('to_power')}({x}, {literals.text(how if how in ('down', 'nearest') else 'up')})"
     if to.startswith("float8"):
         return f"{call.use('to_float8')}({x}, torch.{to}, {bool(call.attr('saturate', 1))})"
     if value.dtype is not None and "float" in value.dtype and "int" in to:

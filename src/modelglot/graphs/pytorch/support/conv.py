@@ -77,11 +77,11 @@ def deform_conv(
     seen = torch.zeros(1, dtype=x.dtype, device=x.device)
     top, left = y.floor(), x_at.floor()
     for row, column in ((top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)):
-        weight = (1 - (y - row).abs()) * (1 - (x_at - column).abs())
-        weight = weight * ((row >= 0) & (row < height) & (column >= 0) & (column < width))
+        share = (1 - (y - row).abs()) * (1 - (x_at - column).abs())
+        share = share * ((row >= 0) & (row < height) & (column >= 0) & (column < width))
         place = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).long()
         place = place.reshape(batch * offset_groups, 1, -1).expand(-1, pixels.shape[1], -1)
-        seen = seen + pixels.gather(2, place) * weight.reshape(batch * offset_groups, 1, -1)
+        seen = seen + pixels.gather(2, place) * share.reshape(batch * offset_groups, 1, -1)
     seen = seen.reshape(batch, offset_groups, channels // offset_groups, taps, out_h * out_w)
     if mask is not None:
         seen = seen * mask.reshape(batch, offset_groups, 1, taps, out_h * out_w)

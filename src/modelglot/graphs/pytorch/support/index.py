@@ -16,7 +16,7 @@ def take(x: Tensor, index: Tensor, dim: int) -> Tensor:
     """Slices of an axis, in the shape of the index."""
     dim %= x.ndim
     picked = x.index_select(dim, wrap(index, x.shape[dim]).flatten())
-    return picked.reshape(*x.shape[:dim], *index.shape, *x.shape[dim + 1 :])
+    return picked.reshape((*x.shape[:dim], *index.shape, *x.shape[dim + 1 :]))
 
 
 def gather(x: Tensor, index: Tensor, dim: int) -> Tensor:

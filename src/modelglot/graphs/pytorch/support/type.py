@@ -29,6 +29,15 @@ def to_float8(x: Tensor, dtype: torch.dtype, saturate: bool) -> Tensor:
     return torch.where(beyond, other, made.float()).to(dtype)
 
 
+def to_power(x: Tensor, how: str) -> Tensor:
+    """Powers of two, in 8 bits: rounded ``up``, ``down`` or to the ``nearest``."""
+    part, power = torch.frexp(x.float().abs())
+    one_more = {"up": part > 0.5, "down": part > 1.0, "nearest": part >= 0.75}[how]
+    made = torch.exp2((power - 1 + one_more.int()).clamp(-127, 127).float())
+    made = torch.where(x == 0, 2.0**-127, made)
+    return torch.where(x.isfinite(), made, torch.nan).to(torch.float8_e8m0fnu)
+
+
 def to_small_int(x: Tensor, kind: str) -> Tensor:
     """The values of 4-bit and 2-bit integers, in 8 bits: the lowest bits of the whole number."""
     bits = int(kind[-1])
@@ -43,12 +52,12 @@ def to_small_float(x: Tensor, kind: str) -> Tensor:
     exponent, mantissa = int(kind[-3]), int(kind[-1])
     bias = 2 ** (exponent - 1) - 1
     most = 2.0 ** (2**exponent - 1 - bias) * (2 - 2.0**-mantissa)
-    wide = x.float()
+    wide = x.float().clamp(-most, most)
     least = 1 - bias
     power = torch.floor(torch.log2(wide.abs().clamp(min=2.0**least))).clamp(min=least)
     step = torch.exp2(power - mantissa)
     made = (torch.round(wide / step) * step).clamp(-most, most)
-    return torch.where(wide.isnan(), torch.full_like(wide, most), made)
+    return torch.where(wide.isnan(), torch.full_like(wide, -0.0), made)
 
 
 def arange(start: float, end: float, step: float, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
