@@ -9,6 +9,7 @@ from typing import Any
 
 from modelglot.api import drafting
 from modelglot.api.finishing import finish, plan_model
+from modelglot.api.graphs import graph_target, plan_graph
 from modelglot.api.lightning import to_lightning
 from modelglot.api.methods import decoded
 from modelglot.api.original import FILE, from_meta, is_original
@@ -54,12 +55,18 @@ def make_plan(
     ``original`` writes a llama in Meta's own layout; folders that have it are translated like Hugging Face's;
     ``lightning`` a checkpoint that a LightningModule loads. ``layout`` (torch, tf, keras) turns kernels, ``axes`` says
     what theirs are.
-    ``template`` is a file of the target's format whose weights are replaced and everything else kept.
+    ``to`` also takes the graph targets of `modelglot.api.graphs`: ``pytorch`` writes the graph as source, with its
+    weights beside. ``template`` is a file of the target's format whose weights are replaced and everything else kept.
     """
     origin, aim = os.fspath(source), os.fspath(target)
     beside = os.fspath(template) if template is not None else None
     lightning, dialect = dialect == "lightning", None if dialect == "lightning" else dialect
     original = read_model(origin, format=format, limits=limits)
+    if (program := graph_target(aim, to)) is not None:
+        given = {"dtype": dtype, "include": include, "exclude": exclude, "rename": rename_rules, "component": component,
+                 "layout": layout, "axes": axes, "quantize": quantize, "lora-format": lora_format, "dialect": dialect,
+                 "max-shard-size": max_shard_size, "into": template}  # fmt: skip
+        return plan_graph(program, original, origin, aim, settings or {}, allow_loss, limits, given)
     frame = read_model(beside, limits=limits) if beside is not None else None
     to = frame.format if frame and to is None and by_suffix(aim) is None else to
     aim = os.path.join(aim, "") if dialect else aim

@@ -147,7 +147,7 @@ class Call:
     def wants(self, number: int) -> bool:
         """True where somebody uses the output."""
         outputs = self.node.outputs
-        return number < len(outputs) and bool(outputs[number].name) and _used(outputs[number])
+        return number < len(outputs) and bool(outputs[number].name) and used(outputs[number])
 
     @property
     def outputs(self) -> int:
@@ -176,5 +176,6 @@ class Call:
         return UnsupportedError(f"{self.title}{name} (opset {self.version}): {why}")
 
 
-def _used(value: Any) -> bool:
+def used(value: Any) -> bool:
+    """True for a value that an operator takes or the graph gives."""
     return bool(value.uses()) or value.is_graph_output()

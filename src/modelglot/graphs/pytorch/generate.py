@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from modelglot.core.dtype import DTYPES
+from modelglot.core.encoding import PLAIN
 from modelglot.core.errors import InvalidFileError
 from modelglot.core.tensor import Tensor
 from modelglot.graphs.builder import onnx_ir
-from modelglot.graphs.pytorch import names
+from modelglot.graphs.pytorch import literals, names
 from modelglot.graphs.pytorch.module import Module, Read
 from modelglot.graphs.pytorch.nodes import write_graph
 from modelglot.graphs.pytorch.rules import check
 from modelglot.graphs.pytorch.scope import Lines, Scope
-from modelglot.graphs.pytorch.source import write
+from modelglot.graphs.pytorch.source import stored_as, write
 from modelglot.graphs.pytorch.support_text import parts
 from modelglot.graphs.pytorch.values import Value
 
@@ -24,10 +26,12 @@ from modelglot.graphs.pytorch.values import Value
 @dataclass(frozen=True, slots=True)
 class Generated:
     """``source`` is Python; ``keys`` the tensors it needs, by their name in the file, with their keys in the state
-    dict, which are other ones only where `torch.nn.Module` cannot have the name."""
+    dict, which are other ones only where `torch.nn.Module` cannot have the name. ``tensors`` are those tensors under
+    their keys."""
 
     source: str
     keys: Mapping[str, str]
+    tensors: Mapping[str, Tensor]
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -58,7 +62,15 @@ def generate(
     if not outputs:
         raise InvalidFileError("the graph has no outputs")
     source = write(module, graph, title, inputs, scope.lines.made, outputs, weights)
-    return Generated(source, {name: module.keys.key(name) for name in module.weights})
+    keys = {name: module.keys.key(name) for name in module.weights}
+    return Generated(source, keys, {key: _stored(tensors[name], key, module.weights[name]) for name, key in keys.items()})
+
+
+def _stored(tensor: Tensor, key: str, value: Value) -> Tensor:
+    """A tensor of the file under its key; integers that lie several in a byte as their bytes."""
+    if value.element in literals.PACKED:
+        return replace(tensor, name=key, dtype=DTYPES["u8"], shape=stored_as(value)[0], encoding=PLAIN)
+    return replace(tensor, name=key)
 
 
 def _prepare(model: Any) -> None:

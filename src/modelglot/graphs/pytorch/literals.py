@@ -14,6 +14,8 @@ TORCH = {
 WIDER = {21: "uint8", 22: "int8", 25: "uint8", 26: "int8", 23: "float32", 27: "float32", 28: "float32"}
 SMALL = {21: "uint4", 22: "int4", 25: "uint2", 26: "int2", 23: "float4_e2m1", 27: "float6_e2m3", 28: "float6_e3m2"}
 
+PACKED = {21: 4, 22: 4, 25: 2, 26: 2}  # bits of integers that lie several in a byte
+
 
 def dtype_name(number: int | None) -> str | None:
     """The torch dtype of an ONNX element type: ``float32``; None for text and what is not known."""

@@ -37,7 +37,12 @@ class Module:
         """The expression for a tensor that is kept with the weights."""
         name = value.weight or ""
         self.weights.setdefault(name, value)
-        return names.path_to(self.keys.key(name))
+        path = names.path_to(self.keys.key(name))
+        kind = literals.SMALL.get(value.element or 0)
+        if kind is None:
+            return path
+        shape = literals.items([str(size) for size in value.shape or ()])
+        return f"{self.use('unpacked')}({path}, {shape}, {literals.text(kind)})"
 
     def constant(self, value: Value) -> str:
         """The expression for a small known tensor: a buffer that no state dict has."""

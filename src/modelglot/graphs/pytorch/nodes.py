@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from modelglot.core.errors import InvalidFileError, located
 from modelglot.graphs.pytorch import names
-from modelglot.graphs.pytorch.call import Call
+from modelglot.graphs.pytorch.call import Call, used
 from modelglot.graphs.pytorch.fold import folded
 from modelglot.graphs.pytorch.rules import rule_of, version_of
 from modelglot.graphs.pytorch.scope import Scope
-from modelglot.graphs.pytorch.values import TENSOR, Tied, Value
+from modelglot.graphs.pytorch.values import Tied, Value
 
 
 def write_graph(graph: Any, scope: Scope) -> list[str]:
@@ -63,12 +62,18 @@ def _bind(node: Any, scope: Scope, made: Any) -> None:
 
 
 def _together(node: Any, scope: Scope, made: Tied) -> None:
-    outputs: Sequence[Any] = node.outputs
-    words = [scope.name(value, node.op_type) if value.name else "_" for value in outputs]
+    """``a, _ = code``, or ``a = code[0]`` where only the first result is used."""
+    outputs: list[Any] = list(node.outputs)
+    outputs += [None] * (made.count - len(outputs))
+    wanted = [value is not None and bool(value.name) and used(value) for value in outputs]
+    if wanted and not any(wanted[1:]) and len(outputs) > 1:
+        scope.assign(outputs[0], f"{made.code}[0]", node.op_type)
+        return
+    words = [scope.name(value, node.op_type) if want else "_" for value, want in zip(outputs, wanted, strict=True)]
     scope.lines.add(f"{', '.join(words)}{',' * (len(words) == 1)} = {made.code}")
-    for number, (value, word) in enumerate(zip(outputs, words, strict=True)):
-        if value.name:
-            scope.bind(value, Value(word, made.kinds[number] if made.kinds else TENSOR))
+    for value, word, want in zip(outputs, words, wanted, strict=True):
+        if want:
+            scope.bind(value, Value(word))
 
 
 def _part(node: Any) -> str:

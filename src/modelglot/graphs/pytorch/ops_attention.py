@@ -28,7 +28,7 @@ def _attention(call: Call) -> Tied:
     if call.attr("softmax_precision") is not None:
         parts.append(f"precision=torch.{call.to('softmax_precision')}")
     made = f"{call.use('attention')}({', '.join(parts)})"
-    return Tied(made if call.outputs == 4 else f"{made}[:{call.outputs}]")
+    return Tied(made, 4)
 
 
 def _rotary(call: Call) -> str:
@@ -43,7 +43,7 @@ def _linear(call: Call) -> Tied:
              str(call.attr("q_num_heads", 1)), str(call.attr("kv_num_heads", 1)), call.float("scale", 0.0),
              literals.text(rule)]  # fmt: skip
     made = f"{call.use('linear_attention')}({', '.join(parts)})"
-    return Tied(made if call.outputs == 2 else f"{made}[:{call.outputs}]")
+    return Tied(made, 2)
 
 
 def _flex(call: Call) -> str:

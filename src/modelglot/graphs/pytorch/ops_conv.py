@@ -45,23 +45,28 @@ def options(stride: list[int], pads: str, dilation: list[int], group: int) -> st
     return "".join(f", {part}" for part in parts)
 
 
+def padded_input(call: Call, x: str, kernel: str | list[int], more: str = "") -> str:
+    """The input with the pads of the node around it; ``kernel`` is code for its sizes, or those."""
+    axes = len(kernel) if isinstance(kernel, list) else spatial_axes(call)
+    stride, dilation = (call.ints_attr(name, [1] * axes) for name in ("strides", "dilations"))
+    pads, auto = padding(call, axes)
+    if pads is None:
+        sizes = f"{x}.shape[2:], {kernel}, {stride}, {dilation}, {auto == 'SAME_UPPER'}"
+        return f"F.pad({x}, {call.use('same_pads')}({sizes}){more})"
+    pairs = [str(n) for axis in reversed(range(axes)) for n in (pads[axis], pads[axis + axes])]
+    return f"F.pad({x}, {literals.items(pairs)}{more})"
+
+
 def convolution(call: Call, x: str, weight: str, bias: str | None, axes: int) -> str:
     """`F.conv2d` and its like; uneven pads are put around the input before."""
-    stride, dilation = (call.ints_attr(name, [1] * axes) or [1] * axes for name in ("strides", "dilations"))
-    pads, auto = padding(call, axes)
-    inside = ""
-    if pads is None:
-        sizes = f"{weight}.shape[2:], {stride}, {dilation}, {auto == 'SAME_UPPER'}"
-        x = f"F.pad({x}, {call.use('same_pads')}({x}.shape[2:], {sizes}))"
-    elif pads[:axes] == pads[axes:]:
-        inside = one_or_all(pads[:axes])
-    else:
-        pairs = [str(n) for axis in reversed(range(axes)) for n in (pads[axis], pads[axis + axes])]
-        x = f"F.pad({x}, {literals.items(pairs)})"
     if axes > 3:
         raise call.unsupported(f"torch has no convolution along {axes} axes")
+    stride, dilation = (call.ints_attr(name, [1] * axes) or [1] * axes for name in ("strides", "dilations"))
+    pads, _ = padding(call, axes)
+    inside = one_or_all(pads[:axes]) if pads is not None and pads[:axes] == pads[axes:] else None
+    x = x if inside is not None else padded_input(call, x, f"{weight}.shape[2:]")
     bias = f", {bias}" if bias else ""
-    return f"F.conv{axes}d({x}, {weight}{bias}{options(stride, inside, dilation, int(call.attr('group', 1)))})"
+    return f"F.conv{axes}d({x}, {weight}{bias}{options(stride, inside or '', dilation, int(call.attr('group', 1)))})"
 
 
 def _conv(call: Call) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from modelglot.graphs.pytorch import literals
 from modelglot.graphs.pytorch.call import Call, Rule
+from modelglot.graphs.pytorch.ops_number import where_numbers
+from modelglot.graphs.pytorch.values import Value
 
 _REDUCTIONS = {"none": None, "add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 
@@ -32,7 +34,10 @@ def _compress(call: Call) -> str:
     return f"{call.use('compress')}({call[0]}, {call[1]}, {call.attr('axis')})"
 
 
-def _where(call: Call) -> str:
+def _where(call: Call) -> str | Value:
+    found = where_numbers(call)
+    if found is not None:
+        return found
     x, y = call.scalar(1, 2), call.scalar(2, 1)
     if call.dtype(1) not in ("float32", "int64") or (x != call[1] and y != call[2]):
         x, y = call[1], call[2]

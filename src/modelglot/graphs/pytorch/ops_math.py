@@ -111,6 +111,8 @@ def _power(call: Call) -> str:
     base, exponent = call.dtype(0), call.dtype(1)
     right = call.scalar(1, 0)
     if base is not None and "float" in base and (base == exponent or right != call.scope.tensor(call.value(1))):
+        if right == "2.0":
+            return f"torch.square({call[0]})"
         return f"torch.pow({call[0]}, {_axes_kept(call)[1]})"
     return f"{call.use('power')}({call[0]}, {call[1]})"
 
@@ -231,7 +233,7 @@ RULES: dict[str, Rule] = {
     "Max": _fold("torch.maximum"), "Min": _fold("torch.minimum"), "Sum": _sum, "Mean": _mean, "Clip": _clip,
     "Equal": _compare("=="), "Greater": _compare(">"), "GreaterOrEqual": _compare(">="), "Less": _compare("<"),
     "LessOrEqual": _compare("<="), "And": _logic("torch.logical_and"), "Or": _logic("torch.logical_or"),
-    "Xor": _logic("torch.logical_xor"), "Not": "torch.logical_not({0})", "BitwiseAnd": _bits("&"),
+    "Xor": _logic("torch.logical_xor"), "BitwiseAnd": _bits("&"),
     "BitwiseOr": _bits("|"), "BitwiseXor": _bits("^"), "BitwiseNot": _unary("~"), "BitShift": _shift,
     "IsInf": _is_inf, "IsNaN": _not_a_number, "Gemm": _gemm, "MatMul": _matmul, "Einsum": _einsum,
     "CumSum": _cumulative("cumsum"), "CumProd": _cumulative("cumprod"), "Det": "torch.linalg.det({0})",

@@ -84,7 +84,7 @@ def _dynamic_lstm(call: Call) -> Tied:
     parts = [call[0], call[1], call[2], call.tensor_or(3), call.tensor_or(5), call.tensor_or(6), call[8], call[9],
              call[10], call[11], f'"{direction if direction in ("reverse", "bidirectional") else "forward"}"']  # fmt: skip
     made = f"{call.use('dynamic_quantize_lstm')}({', '.join(parts)})"
-    return Tied(made if call.outputs == 3 else f"{made}[:{call.outputs}]")
+    return Tied(made, 3)
 
 
 def _n_bits(call: Call) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelglot.graphs.pytorch import literals
 from modelglot.graphs.pytorch.call import Call, Rule
-from modelglot.graphs.pytorch.values import Tied
+from modelglot.graphs.pytorch.values import Tied, Value
 
 
 def _batch(call: Call) -> str | Tied:
@@ -14,7 +14,7 @@ def _batch(call: Call) -> str | Tied:
     if training:
         momentum = call.float("momentum", 0.9)
         made = f"{call.use('batch_norm_training')}({x}, {scale}, {offset}, {mean}, {variance}, {eps}, {momentum})"
-        return Tied(made if call.outputs == 3 else f"{made}[:{call.outputs}]")
+        return Tied(made, 3)
     return f"F.batch_norm({x}, {mean}, {variance}, {scale}, {offset}, eps={eps})"
 
 
@@ -35,7 +35,7 @@ def _layer(call: Call) -> str | Tied:
     whole = call.shape(1) is not None and call.rank() is not None and len(call.shape(1) or ()) == -axis % (call.rank() or 1)
     if call.wants(1) or call.wants(2) or not (whole or axis == -1):
         made = f"{call.use('layer_norm')}({call[0]}, {call[1]}, {call.tensor_or(2)}, {axis}, {eps})"
-        return Tied(made if call.outputs == 3 else f"{made}[:{call.outputs}]")
+        return Tied(made, 3)
     bias = f", {call[2]}" if call.has(2) else ""
     return f"F.layer_norm({call[0]}, {normalized_shape(call, axis)}, {call[1]}{bias}, eps={eps})"
 
@@ -70,13 +70,13 @@ def _mean_variance(call: Call) -> str:
     return f"{call.use('mean_variance_normalize')}({call[0]}, {axes})"
 
 
-def _dropout(call: Call) -> list[str | None] | Tied:
+def _dropout(call: Call) -> list[str | Value | None] | Tied:
     """Nothing is dropped, unless the graph says itself that it is being trained."""
     if call.has(2) and (call.array(2) is None or bool(call.array(2).all())):
         ratio = call.number(1) if call.has(1) else "0.5"
         made = f"{call.use('dropout')}({call[0]}, {ratio}, bool({call[2]}))"
-        return Tied(made if call.outputs == 2 else f"{made}[:1]")
-    return [call[0], f"torch.ones_like({call[0]}, dtype=torch.bool)" if call.wants(1) else None]
+        return Tied(made, 2)
+    return [call.value(0).copy(), f"torch.ones_like({call[0]}, dtype=torch.bool)" if call.wants(1) else None]
 
 
 def _loss_options(call: Call) -> str:

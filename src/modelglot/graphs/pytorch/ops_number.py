@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
+import re
+
 from modelglot.graphs.pytorch import literals
 from modelglot.graphs.pytorch.call import Call, Rule
 from modelglot.graphs.pytorch.values import NUMBER, NUMBERS, Value, number, numbers, sequence
 
 _FUNCTIONS = ("max", "min")
+_MOST = 8  # elements
+_SIZE = re.compile(r"\w+\.shape\[\d+\]", re.ASCII)
 
 
 def on_numbers(call: Call, sign: str, dtype: str = "int64") -> Value | None:
     """An operator of two inputs of which one is a shape and the other a shape or a constant, element by element."""
-    if call.count != 2 or not (call.is_python(0) or call.is_python(1)):
+    found = sides_of(call, 0, 1)
+    if found is None:
+        return None
+    left, right, axes = found
+    made = [_one(a, sign, b) for a, b in zip(left, right, strict=True)]
+    return numbers(made, dtype) if axes else number(made[0], dtype)
+
+
+def sides_of(call: Call, first: int, second: int) -> tuple[list[str], list[str], int] | None:
+    """The elements of two inputs, made equally many, and the axes of the result; None where tensors are needed."""
+    if call.count <= second or not (call.is_python(first) or call.is_python(second)):
         return None
     sides = []
-    for side in (0, 1):
-        value, items = call.value(side), call.items(side)
-        if items is None or len(items) > 8 or value.dtype != "int64":
+    for side in (first, second):
+        items = call.items(side)
+        if items is None or len(items) > _MOST or call.value(side).dtype != "int64":
             return None
         sides.append(items)
     left, right = sides
-    axes = max(call.rank(0) or 0, call.rank(1) or 0)
+    axes = max(call.rank(first) or 0, call.rank(second) or 0)
     if axes > 1 or (len(left) != len(right) and 1 not in (len(left), len(right))):
         return None
     size = max(len(left), len(right)) if left and right else 0
-    made = [_one(left[i % len(left)], sign, right[i % len(right)]) for i in range(size)]
-    if axes == 0:
-        return number(made[0], dtype)
-    return numbers(made) if dtype == "int64" else None
+    return [left[i % len(left)] for i in range(size)], [right[i % len(right)] for i in range(size)], axes
 
 
 def _one(left: str, sign: str, right: str) -> str:
     """Quotients are cut towards zero, as ONNX has it; sizes have no sign."""
     if sign in _FUNCTIONS:
         return f"{sign}({left}, {right})"
-    sizes = all(".shape[" in text or text.isdigit() for text in (left, right))
-    if sign in ("//", "%") and not sizes:
-        return f"int({left} / {right})" if sign == "//" else f"({left} % {right})"
+    sizes = all(_SIZE.fullmatch(text) or text.isdigit() for text in (left, right))
+    if sign == "//" and not sizes:
+        return f"int({left} / {right})"
+    if sign == "==" and any(_SIZE.fullmatch(a) and b.startswith("-") for a, b in ((left, right), (right, left))):
+        return "False"
     if _digits(left) and _digits(right):
         return _folded(int(left), sign, int(right), f"({left} {sign} {right})")
     return f"({left} {sign} {right})"
@@ -47,8 +60,25 @@ def _digits(text: str) -> bool:
 
 
 def _folded(left: int, sign: str, right: int, otherwise: str) -> str:
-    known = {"+": left + right, "-": left - right, "*": left * right}
+    known = {"+": left + right, "-": left - right, "*": left * right, "==": left == right, "<": left < right}
     return str(known[sign]) if sign in known else otherwise
+
+
+def where_numbers(call: Call) -> Value | None:
+    """One shape or the other, element by element."""
+    conditions = call.items(0)
+    found = sides_of(call, 1, 2)
+    if conditions is None or found is None or call.dtype(0) != "bool" or found[2] > 1:
+        return None
+    left, right, axes = found
+    if len(conditions) not in (1, len(left)):
+        return None
+    made = []
+    for index, (yes, no) in enumerate(zip(left, right, strict=True)):
+        condition = conditions[index % len(conditions)]
+        fixed = {"True": yes, "False": no}.get(condition)
+        made.append(fixed if fixed is not None else yes if yes == no else f"({yes} if {condition} else {no})")
+    return numbers(made) if axes or call.rank(0) else number(made[0])
 
 
 def _shape(call: Call) -> Value:
@@ -65,7 +95,18 @@ def _shape(call: Call) -> Value:
 
 
 def _size(call: Call) -> Value:
+    items = call.items(0)
+    if call.is_python(0):
+        return number(f"len({call.value(0).code})" if items is None else str(len(items)))
     return number(f"{call[0]}.numel()")
+
+
+def _not(call: Call) -> str | Value:
+    value = call.value(0)
+    if value.kind == NUMBER:
+        known = {"True": "False", "False": "True"}
+        return number(known.get(value.code, f"(not {value.code})"), "bool")
+    return f"torch.logical_not({call[0]})"
 
 
 def _gather(call: Call) -> str | Value:
@@ -78,23 +119,11 @@ def _gather(call: Call) -> str | Value:
             return number(picked[0])
         if picked is not None and call.rank(1) == 1:
             return numbers(picked)
-    x, rank = call[0], call.rank(1)
-    if where is not None and rank == 0:
-        return f"{x}.select({axis}, {where[0]})"
-    if rank == 0 and call.is_python(1):
-        return f"{x}.select({axis}, {call.number(1)})"
-    if axis == 0 and call.rank(0) == 2 and value.weight is not None:
-        return f"F.embedding({_positive(call)}, {x})"
-    return f"{call.use('take')}({x}, {call[1]}, {axis})"
-
-
-def _positive(call: Call) -> str:
-    """Indices may be negative; `F.embedding` has no such ones."""
-    indices = call[1]
-    size = (call.shape(0) or (None,))[0]
-    if call.dtype(1) not in ("int64", "int32") or size is None:
-        return f"{indices}.long() % {call[0]}.shape[0]"
-    return f"{indices} % {size}"
+    one = call.rank(1) == 0 and (where is not None or call.is_python(1))
+    index = call.number(1) if one else call[1]
+    if -1 <= axis <= 4:
+        return f"{call[0]}[{'..., ' if axis < 0 else ':, ' * axis}{index}]"
+    return f"{call[0]}.select({axis}, {index})" if one else f"torch.movedim({call[0]}, {axis}, 0)[{index}]"
 
 
 def _inside(where: list[int], size: int) -> bool:
@@ -161,5 +190,5 @@ def _identity(call: Call) -> Value:
 
 RULES: dict[str, Rule] = {
     "Shape": _shape, "Size": _size, "Gather": _gather, "Concat": _concat, "Unsqueeze": _unsqueeze,
-    "Squeeze": _squeeze, "Identity": _identity,
+    "Squeeze": _squeeze, "Not": _not, "Identity": _identity,
 }  # fmt: skip

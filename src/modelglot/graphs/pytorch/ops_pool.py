@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelglot.graphs.pytorch import literals
 from modelglot.graphs.pytorch.call import Call, Rule
-from modelglot.graphs.pytorch.ops_conv import one_or_all, padding
+from modelglot.graphs.pytorch.ops_conv import one_or_all, padded_input, padding
 from modelglot.graphs.pytorch.values import Tied
 
 
@@ -53,6 +53,10 @@ def _max(call: Call) -> str | Tied:
     if pads is not None and _plain(kernel, pads) and floating and not call.wants(1):
         turned = f"dilation={one_or_all(dilation)}" if set(dilation) != {1} else ""
         return f"F.max_pool{len(kernel)}d({call[0]}, {_usual(kernel, stride, pads, turned, ceil)})"
+    if floating and not ceil and not call.wants(1) and 1 <= len(kernel) <= 3:
+        turned = f"dilation={one_or_all(dilation)}" if set(dilation) != {1} else ""
+        padded = padded_input(call, call[0], kernel, ", value=-torch.inf")
+        return f"F.max_pool{len(kernel)}d({padded}, {_usual(kernel, stride, [0] * len(kernel), turned)})"
     if call.wants(1):
         return Tied(f"{call.use('max_pool_places')}({_arguments(call, call[0])}, {call.flag('storage_order')})")
     return f"{call.use('max_pool')}({_arguments(call, call[0])})"

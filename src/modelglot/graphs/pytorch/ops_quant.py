@@ -19,13 +19,17 @@ def _quantize(call: Call) -> str:
     kind = KINDS.get(element or 2)
     if kind is None:
         raise call.unsupported("it makes a type that is not known")
-    parts = [call[0], call[1], call.tensor_or(2), literals.text(kind)]
-    more = {"axis": (1, call.attr("axis", 1)), "block": (0, call.attr("block_size", 0)),
-            "saturate": (True, call.flag("saturate", 1))}  # fmt: skip
+    x, scale = call[0], call[1]
     if call.attr("precision", 0):
-        parts.append(f"precision=torch.{call.to('precision')}")
-    parts += [f"{name}={value}" for name, (usual, value) in more.items() if value != usual]
-    return f"{call.use('quantize')}({', '.join(parts)})"
+        x, scale = (f"{code}.to(torch.{call.to('precision')})" for code in (x, scale))
+    parts, name = [x, scale, call.tensor_or(2), literals.text(kind)], "quantize"
+    if kind.startswith("float8"):
+        parts, name = [x, scale, f"torch.{kind}", str(call.flag("saturate", 1))], "quantize_float8"
+    elif kind.startswith("float"):
+        parts, name = [x, scale, literals.text(kind)], "quantize_small_float"
+    more = {"axis": (1, call.attr("axis", 1)), "block": (0, call.attr("block_size", 0))}
+    parts += [f"{key}={value}" for key, (usual, value) in more.items() if value != usual]
+    return f"{call.use(name)}({', '.join(parts)})"
 
 
 def _dequantize(call: Call) -> str:

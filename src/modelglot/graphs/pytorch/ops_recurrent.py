@@ -39,7 +39,7 @@ def _layer(kind: str) -> Rule:
             made = f"{call.use(kind.lower())}({', '.join(parts)})"
         else:
             made = _steps(call, kind, states, direction, activations)
-        return Tied(made if call.outputs == len(states) + 1 else f"{made}[:{call.outputs}]")
+        return Tied(made, len(states) + 1)
 
     return rule
 

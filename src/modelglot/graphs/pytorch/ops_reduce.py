@@ -59,7 +59,7 @@ def _top(call: Call) -> Tied:
 def _unique(call: Call) -> Tied:
     axis = call.attr("axis")
     made = f"{call.use('unique')}({call[0]}, {axis}, {call.flag('sorted', 1)})"
-    return Tied(made if call.outputs == 4 else f"{made}[:{call.outputs}]")
+    return Tied(made, 4)
 
 
 RULES: dict[str, Rule] = {

@@ -77,7 +77,7 @@ def _slice(call: Call) -> str | Value:
                 return found
         cut = _index(axes, starts, ends, steps)
         if cut is not None:
-            return f"{call[0]}[{cut}]"
+            return f"{call[0]}[{cut}]" if cut.strip(":., ") else value.copy()
     if call.version < 10:
         given = [call.attr("starts", []), call.attr("ends", []), call.attr("axes")]
         return f"{call.use('cut')}({call[0]}, {', '.join(str(part) for part in given)})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelglot.graphs.pytorch import literals
 from modelglot.graphs.pytorch.call import Call, Rule
 from modelglot.graphs.pytorch.module import known
-from modelglot.graphs.pytorch.values import NUMBER, NUMBERS, Value
+from modelglot.graphs.pytorch.values import NUMBER, NUMBERS, Value, number
 
 _POWERS = 24  # ONNX's FLOAT8E8M0
 
@@ -18,6 +18,10 @@ def cast_to(call: Call, element: int) -> str | Value:
     if value.kind in (NUMBER, NUMBERS):
         if to == "int64" and value.dtype == "int64":
             return value.copy()
+        if value.kind == NUMBER and to == value.dtype:
+            return value.copy()
+        if value.kind == NUMBER and to in ("bool", "int64"):
+            return number(f"{'bool' if to == 'bool' else 'int'}({value.code})", to)
         return call.scope.module.new(value.code, to)
     kind, x = call.element(), call[0]
     if value.dtype == to and kind == element:

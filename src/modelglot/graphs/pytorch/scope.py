@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelglot.core.errors import InvalidFileError, printable
+from modelglot.core.errors import InvalidFileError, UnsupportedError, printable
+from modelglot.graphs.builder import onnx_ir
 from modelglot.graphs.pytorch import literals, names
 from modelglot.graphs.pytorch.module import INLINE, Module, known
 from modelglot.graphs.pytorch.values import NUMBER, NUMBERS, TENSOR, Value
+from modelglot.graphs.pytorch.wrap import wrapped
 from modelglot.graphs.skeleton import tensor_name
 
+_FEW = 4  # floats in a Constant node that are no weight
 _SIMPLE = 32  # characters of an expression of numbers that is repeated rather than given a name
 
 
@@ -24,7 +27,7 @@ class Lines:
     depth: int = 2
 
     def add(self, text: str) -> None:
-        self.made.append("    " * self.depth + text if text else "")
+        self.made += wrapped(text, "    " * self.depth)
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
@@ -88,9 +91,11 @@ class Scope:
         made = Value("", TENSOR, dtype, shape, element=int(tensor.dtype))
         stored, count = tensor_name(tensor), tensor.size
         floating = dtype is not None and ("float" in dtype or "complex" in dtype)
-        if stored is not None and (count > INLINE or (floating and initializer and shape)):
+        if stored is not None and (count > INLINE or (floating and shape and (initializer or count > _FEW))):
+            if made.element in literals.SMALL and made.element not in literals.PACKED:
+                raise UnsupportedError("torch has no tensors of these elements", tensor=stored)
             made.weight = stored
-        elif dtype is not None:
+        if dtype is not None and count <= INLINE and not isinstance(tensor, onnx_ir().ExternalTensor):
             made.array = known(tensor)
         self.bind(value, made)
 
@@ -133,17 +138,28 @@ class Scope:
 
     def keep(self, value: Any, made: Value, otherwise: str) -> None:
         """Numbers under their own expression where that is short, else under a name."""
-        long = made.kind in (NUMBER, NUMBERS) and made.code and len(made.code) > _SIMPLE
-        if long and made.items is None:
-            made = made.copy(code=self.assign(value, made.code, otherwise).code)
-        elif made.items is not None and any(len(item) > _SIMPLE for item in made.items):
-            made = self._named_items(value, made, otherwise)
+        long = max((len(code) for code in made.items or [made.code]), default=0) > _SIMPLE
+        if made.kind == NUMBERS and long and made.items is not None and len(made.items) == 1:
+            made = made.copy(items=[self.assign(value, bare(made.items[0]), otherwise).code])
+            made.code = literals.items(made.items or [])
+        elif made.kind == NUMBERS and long:
+            code = self.assign(value, made.code, otherwise).code
+            items = None if made.items is None else [f"{code}[{number}]" for number in range(len(made.items))]
+            made = made.copy(code=code, items=items)
+        elif made.kind == NUMBER and long:
+            made = made.copy(code=self.assign(value, bare(made.code), otherwise).code)
         self.bind(value, made)
 
-    def _named_items(self, value: Any, made: Value, otherwise: str) -> Value:
-        code = self.assign(value, made.code, otherwise).code
-        items = [f"{code}[{number}]" for number in range(len(made.items or ()))]
-        return made.copy(code=code, items=items)
+
+def bare(code: str) -> str:
+    """Without the brackets around the whole of it."""
+    inside = code[1:-1]
+    depth = 0
+    for character in inside:
+        depth += (character == "(") - (character == ")")
+        if depth < 0:
+            return code
+    return inside if code.startswith("(") and code.endswith(")") and "," not in inside else code
 
 
 def _shape(value: Any) -> tuple[int | None, ...] | None:

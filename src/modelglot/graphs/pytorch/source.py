@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
 from modelglot.graphs.pytorch import literals, names
 from modelglot.graphs.pytorch.module import Module
 from modelglot.graphs.pytorch.support_text import needed
+from modelglot.graphs.pytorch.values import Value
+from modelglot.graphs.pytorch.wrap import WIDTH, wrapped
 
-WIDTH = 120
 _GROUP = '''class Group(nn.Module):
     """Weights whose names begin alike; one whose name is not Python's is had by ``group["name"]``."""
 
@@ -48,7 +50,8 @@ _LOAD = {
 def write(module: Module, graph: Any, title: str, inputs: list[str], lines: list[str], outputs: list[str],
           weights: tuple[str, str] | None) -> str:  # fmt: skip
     """The source. ``inputs`` are parameters with their annotations, ``weights`` the format and name of their file."""
-    body = [*lines, f"        return {outputs[0] if len(outputs) == 1 else literals.items(outputs)}"]
+    result = outputs[0] if len(outputs) == 1 else literals.items(outputs)
+    body = [*lines, *wrapped(f"return {result if len(outputs) == 1 else result[1:-1]}", "        ")]
     support = needed(module.support)
     load = _LOAD[weights[0]].format(file=literals.text(weights[1])) if weights and module.weights else None
     parts = [_GROUP] if module.weights else []
@@ -106,12 +109,20 @@ def _init(module: Module) -> list[str]:
         return []
     lines = ["    def __init__(self) -> None:", "        super().__init__()"]
     for name, value in module.weights.items():
-        parts = [literals.text(module.keys.key(name)), *(str(size) for size in value.shape or ())]
-        parts += [f"dtype=torch.{value.dtype}"] if value.dtype != "float32" else []
+        shape, dtype = stored_as(value)
+        parts = [literals.text(module.keys.key(name)), *(str(size) for size in shape)]
+        parts += [f"dtype=torch.{dtype}"] if dtype != "float32" else []
         lines.append(f"        self.add({', '.join(parts)})")
     for name, code in module.constants.items():
-        lines.append(f'        self.register_buffer("{name}", {code}, persistent=False)')
+        lines += wrapped(f'self.register_buffer("{name}", {code}, persistent=False)', "        ")
     return [*lines, ""]
+
+
+def stored_as(value: Value) -> tuple[tuple[int, ...], str]:
+    """Shape and dtype in the state dict: those of the value, or bytes where several elements lie in one."""
+    shape = tuple(size or 0 for size in value.shape or ())
+    bits = literals.PACKED.get(value.element or 0)
+    return (shape, str(value.dtype)) if bits is None else ((-(-math.prod(shape) * bits // 8),), "uint8")
 
 
 def _forward(inputs: list[str], outputs: int) -> list[str]:

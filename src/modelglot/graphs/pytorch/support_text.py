@@ -28,9 +28,16 @@ def parts() -> dict[str, Part]:
                 name = _name(node)
                 if name is not None:
                     source = "\n".join(lines[node.lineno - 1 : node.end_lineno])
-                    used = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-                    made[name] = Part(source, frozenset(used - {name}))
+                    made[name] = Part(source, _used(node) - {name})
     return made
+
+
+def _used(node: ast.stmt) -> frozenset[str]:
+    """Names that are read and are not the function's own."""
+    inner = list(ast.walk(node))
+    read = {part.id for part in inner if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
+    own = {part.id for part in inner if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    return frozenset(read - own - {part.arg for part in inner if isinstance(part, ast.arg)})
 
 
 def _name(node: ast.stmt) -> str | None:

@@ -6,8 +6,10 @@ Shapes stay Python numbers as long as operators can work on them, so that ``Shap
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from modelglot.graphs.pytorch import literals
 
 TENSOR = "tensor"
 NUMBER = "number"  # a Python int or bool that stands for a tensor without axes
@@ -45,10 +47,8 @@ def number(code: str, dtype: str = "int64") -> Value:
     return Value(code, NUMBER, dtype, ())
 
 
-def numbers(items: list[str]) -> Value:
-    from modelglot.graphs.pytorch.literals import items as joined
-
-    return Value(joined(items), NUMBERS, "int64", (len(items),), items=items)
+def numbers(items: list[str], dtype: str = "int64") -> Value:
+    return Value(literals.items(items), NUMBERS, dtype, (len(items),), items=items)
 
 
 def sequence(code: str) -> Value:
@@ -58,7 +58,7 @@ def sequence(code: str) -> Value:
 
 @dataclass(slots=True)
 class Tied:
-    """Several results of one expression: ``a, b = code``. ``kinds`` are those of the results."""
+    """An expression of several results, ``a, b = code``: ``count`` of them, 0 for as many as there are outputs."""
 
     code: str
-    kinds: tuple[str, ...] = field(default=())
+    count: int = 0

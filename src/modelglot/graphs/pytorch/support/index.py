@@ -12,13 +12,6 @@ def wrap(index: Tensor, size: int) -> Tensor:
     return torch.where(index < 0, index + size, index)
 
 
-def take(x: Tensor, index: Tensor, dim: int) -> Tensor:
-    """Slices of an axis, in the shape of the index."""
-    dim %= x.ndim
-    picked = x.index_select(dim, wrap(index, x.shape[dim]).flatten())
-    return picked.reshape((*x.shape[:dim], *index.shape, *x.shape[dim + 1 :]))
-
-
 def gather(x: Tensor, index: Tensor, dim: int) -> Tensor:
     return x.gather(dim, wrap(index, x.shape[dim]))
 

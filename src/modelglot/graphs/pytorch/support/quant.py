@@ -27,12 +27,8 @@ def limits(kind: str) -> tuple[int, int, torch.dtype]:
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1, dtype) if signed else (0, 2**bits - 1, dtype)
 
 
-def saturated(x: Tensor, zero: Tensor | None, kind: str, saturate: bool = True) -> Tensor:
+def saturated(x: Tensor, zero: Tensor | None, kind: str) -> Tensor:
     """Rounded to even, with the zero point, within the kind's limits."""
-    if kind.startswith("float8"):
-        return to_float8(x, getattr(torch, kind), saturate)
-    if kind.startswith("float"):
-        return to_small_float(x, kind)
     least, most, dtype = limits(kind)
     whole = torch.round(x)
     if zero is not None:
@@ -40,21 +36,22 @@ def saturated(x: Tensor, zero: Tensor | None, kind: str, saturate: bool = True) 
     return whole.clamp(least, most).to(torch.int64).to(dtype)
 
 
-def quantize(
-    x: Tensor,
-    scale: Tensor,
-    zero: Tensor | None,
-    kind: str,
-    axis: int = 1,
-    block: int = 0,
-    saturate: bool = True,
-    precision: torch.dtype | None = None,
-) -> Tensor:
+def quantize(x: Tensor, scale: Tensor, zero: Tensor | None, kind: str, axis: int = 1, block: int = 0) -> Tensor:
+    wide = quotient(x, scale, axis, block)
+    return saturated(wide, None if zero is None else along(zero, x, axis, block), kind)
+
+
+def quantize_float8(x: Tensor, scale: Tensor, dtype: torch.dtype, saturate: bool, axis: int = 1, block: int = 0) -> Tensor:
+    return to_float8(quotient(x, scale, axis, block), dtype, saturate)
+
+
+def quantize_small_float(x: Tensor, scale: Tensor, kind: str, axis: int = 1, block: int = 0) -> Tensor:
+    return to_small_float(quotient(x, scale, axis, block), kind)
+
+
+def quotient(x: Tensor, scale: Tensor, axis: int, block: int) -> Tensor:
     factor = along(scale, x, axis, block)
-    if precision is not None:
-        x, factor = x.to(precision), factor.to(precision)
-    wide = (x / factor).float() if x.is_floating_point() else x.float() / factor.float()
-    return saturated(wide, None if zero is None else along(zero, x, axis, block), kind, saturate)
+    return (x / factor).float() if x.is_floating_point() else x.float() / factor.float()
 
 
 def dequantize(x: Tensor, scale: Tensor, zero: Tensor | None, axis: int = 1, block: int = 0) -> Tensor:

@@ -60,6 +60,16 @@ def to_small_float(x: Tensor, kind: str) -> Tensor:
     return torch.where(wide.isnan(), torch.full_like(wide, -0.0), made)
 
 
+def unpacked(packed: Tensor, shape: tuple[int, ...], kind: str) -> Tensor:
+    """The integers of a tensor that lie several in a byte, the first in the lowest bits."""
+    bits = int(kind[-1])
+    values = (packed.unsqueeze(-1) >> torch.arange(0, 8, bits, device=packed.device)) & (2**bits - 1)
+    values = values.flatten()[: math.prod(shape)].reshape(shape)
+    if kind.startswith("u"):
+        return values.to(torch.uint8)
+    return torch.where(values >= 2 ** (bits - 1), values.int() - 2**bits, values).to(torch.int8)
+
+
 def arange(start: float, end: float, step: float, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
     """From ``start`` as many steps as stay before ``end``; none where it lies the other way."""
     count = max(math.ceil((end - start) / step), 0)
