@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelglot.api.finishing import plan_model
+from modelglot.api.reading import PathLike
 from modelglot.api.target import Target
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.layout import Options
@@ -20,6 +21,7 @@ from modelglot.engine.plan import Plan
 from modelglot.engine.pool import SourcePool
 from modelglot.engine.stream import read
 from modelglot.formats import registry
+from modelglot.graphs.running import Comparison
 from modelglot.sources.file import LocalFiles
 
 
@@ -38,7 +40,7 @@ PYTORCH = GraphTarget(
     "pytorch", "PyTorch source", ".py", "net", {"safetensors": "safetensors", "pth": "torch-zip", "pt": "torch-zip"}
 )
 TARGETS = {target.name: target for target in (PYTORCH,)}
-_SETTING = "weights"
+_SETTING, _SIZES = "weights", "sizes"
 
 
 def graph_target(path: str, to: str | None) -> GraphTarget | None:
@@ -88,14 +90,45 @@ def plan_graph(
     return plan_model(model, place, allow, route, losses), place
 
 
+def check_graph(
+    source: PathLike, target: PathLike, *, to: str | None = None, settings: Mapping[str, str] | None = None
+) -> Comparison:
+    """What `convert` with these arguments has written, run beside its source on random inputs.
+
+    Sizes of open axes come from ``settings``: ``pytorch:sizes=batch:2,time:100``. Raises MissingExtraError without
+    torch or onnxruntime, UnsupportedError where the target is no graph or no random inputs fit.
+    """
+    from modelglot.graphs.pytorch.verify import verify
+
+    path = os.fspath(target)
+    found = graph_target(path, to)
+    if found is None:
+        raise UnsupportedError("only a graph that is written as source can be checked", hint="`--to pytorch`")
+    folder, name, _ = _place(found, path, settings or {})
+    return verify(os.fspath(source), os.path.join(folder, name + found.suffix), _sizes(found, settings or {}))
+
+
+def _sizes(target: GraphTarget, settings: Mapping[str, str]) -> dict[str, int]:
+    """``batch:2,time:100``"""
+    made = {}
+    for part in filter(None, settings.get(f"{target.name}:{_SIZES}", "").split(",")):
+        name, _, size = part.rpartition(":")
+        if not name or not size.isdecimal():
+            raise UnsupportedError(f"{printable(part, code=True)} is not the size of an axis", hint="write `batch:2`")
+        made[name] = int(size)
+    return made
+
+
 def _place(target: GraphTarget, path: str, settings: Mapping[str, str]) -> tuple[str, str, str]:
     """Folder, name without suffix, suffix of the weights."""
     suffix = next(iter(target.weights))
     for key, value in settings.items():
+        if key == f"{target.name}:{_SIZES}":
+            continue
         if key != f"{target.name}:{_SETTING}" or value not in target.weights:
             raise UnsupportedError(
                 f"{printable(f'{key}={value}', code=True)} is no setting of {target.title}",
-                hint=f"`{target.name}:{_SETTING}=` takes {', '.join(target.weights)}",
+                hint=f"`{target.name}:{_SETTING}=` takes {', '.join(target.weights)}, `{target.name}:{_SIZES}=` sizes",
             )
         suffix = value
     if path.lower().endswith(target.suffix):

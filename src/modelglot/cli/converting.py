@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from modelglot.api.converting import make_plan
+from modelglot.api.graphs import check_graph
 from modelglot.cli.options import (
     component_option,
     exclude_option,
@@ -15,8 +16,11 @@ from modelglot.cli.options import (
     json_option,
     layout_options,
     limit_option,
+    print_json,
 )
 from modelglot.cli.running import run_options, run_plan
+from modelglot.report.comparison_text import comparison_document, comparison_lines
+from modelglot.report.lines import write
 
 
 def _rules(_c: Any, _p: Any, texts: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -55,12 +59,21 @@ def _settings(_c: Any, _p: Any, texts: tuple[str, ...]) -> dict[str, str]:
               help="Put the weights into this file of the target's format; the rest of it is kept.")  # fmt: skip
 @click.option("--set", "settings", multiple=True, callback=_settings, metavar="KEY=VALUE",
               help="A setting of the target format, such as gguf:alignment=64.")  # fmt: skip
+@click.option("--check", is_flag=True, help="Run a graph that was written beside its source, on random inputs.")
 @run_options
 @limit_option
 @json_option
-def convert_command(source: str, target: str, **choices: Any) -> int:
+def convert_command(source: str, target: str, check: bool, **choices: Any) -> int:
     """Convert SOURCE (a file or a folder) to TARGET exactly, without running anything from it.
 
     The result is read back and compared before it appears under its name.
     """
-    return run_plan(make_plan, source, target, **choices)
+    code = run_plan(make_plan, source, target, **choices)
+    if check and not choices["dry_run"]:
+        made = check_graph(source, target, to=choices["to"], settings=choices["settings"])
+        if choices["as_json"]:
+            print_json(comparison_document(made))
+        else:
+            write(comparison_lines(made))
+        return code or int(not made.close)
+    return code
