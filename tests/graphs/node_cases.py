@@ -55,7 +55,7 @@ def generated(path: Path) -> tuple[Generated, dict[str, Any]]:
 def network(made: Generated, state: dict[str, Any]) -> Any:
     """The module, run as Python. Its text is this program's own."""
     space: dict[str, Any] = {"__name__": "net", "__file__": "net.py"}
-    exec(compile(made.source, "net.py", "exec"), space)
+    exec(compile(made.source, "net.py", "exec"), space)  # noqa: S102
     net = space["Net"]()
     net.load_state_dict(state, strict=True)
     return net.eval()
@@ -137,7 +137,13 @@ def main(pattern: str = "") -> None:
             except Exception as error:
                 failed.append(case.name)
                 print(case.name, type(error).__name__, " ".join(str(error).split())[:300])
-    print(len(passed), "passed", len(failed), "failed", collections.Counter(n.split("_")[1] for n in failed).most_common(8))
+    print(
+        len(passed),
+        "passed",
+        len(failed),
+        "failed",
+        collections.Counter(n.split("_")[1] for n in failed).most_common(8),
+    )
 
 
 if __name__ == "__main__":

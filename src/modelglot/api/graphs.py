@@ -82,9 +82,7 @@ def plan_graph(
     made, losses = _written(model, source, (format.info.name, weights), limits or Limits())
     side = SideFile(name + target.suffix, None, "the graph as source", made.source.encode())
     properties = {key: e for key, e in model.metadata.entries() if not key.startswith("onnx.")}
-    model = replace(
-        model, tensors=made.tensors, metadata=Metadata(properties), sides=(side,), graph=None, tree=None
-    )
+    model = replace(model, tensors=made.tensors, metadata=Metadata(properties), sides=(side,), graph=None, tree=None)
     place = Target(format, folder, Options(None, weights, {}, folder=True))
     route = ["read onnx", f"write {target.title} ({side.name})"]
     return plan_model(model, place, allow, route, losses), place

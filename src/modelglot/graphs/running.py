@@ -53,7 +53,8 @@ def session(path: str) -> Any:
 
 
 def random_inputs(of: Any, sizes: Mapping[str, int], seed: int = 0) -> Iterator[dict[str, Any]]:
-    """Inputs for a session, one set after the other until one fits. ``sizes`` are of axes by their name.
+    """Inputs for a session, one set after the other until one fits. ``sizes`` are of axes by their name, or
+    by the input and their number: ``x.0``.
 
     The first open axis of an input is a batch of 2; an axis has the same size wherever its name is.
     """
@@ -65,7 +66,8 @@ def random_inputs(of: Any, sizes: Mapping[str, int], seed: int = 0) -> Iterator[
             for port in of.get_inputs():
                 if port.type not in _NUMPY:
                     raise UnsupportedError(f"no random values for an input of type {printable(port.type, code=True)}")
-                shape = [_size(axis, n, known, size) for n, axis in enumerate(port.shape)]
+                axes = enumerate(port.shape)
+                shape = [sizes.get(f"{port.name}.{n}") or _size(axis, n, known, size) for n, axis in axes]
                 made[port.name] = _values(random, shape, _NUMPY[port.type], highest)
             yield made
 

@@ -85,7 +85,8 @@ def _transpose(call: Call, arrays: list[Any]) -> Any:
 def _slice(call: Call, arrays: list[Any]) -> Any:
     if call.version < 10 or len(arrays) < 3:
         return None
-    starts, ends, axes, steps = (arrays[n].tolist() if len(arrays) > n else None for n in (1, 2, 3, 4))
+    starts, ends = arrays[1].tolist(), arrays[2].tolist()
+    axes, steps = (arrays[n].tolist() if len(arrays) > n else None for n in (3, 4))
     made = arrays[0]
     for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
         axis = axes[number] if axes else number

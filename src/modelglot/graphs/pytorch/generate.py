@@ -63,7 +63,9 @@ def generate(
         raise InvalidFileError("the graph has no outputs")
     source = write(module, graph, title, inputs, scope.lines.made, outputs, weights)
     keys = {name: module.keys.key(name) for name in module.weights}
-    return Generated(source, keys, {key: _stored(tensors[name], key, module.weights[name]) for name, key in keys.items()})
+    return Generated(
+        source, keys, {key: _stored(tensors[name], key, module.weights[name]) for name, key in keys.items()}
+    )
 
 
 def _stored(tensor: Tensor, key: str, value: Value) -> Tensor:

@@ -18,30 +18,28 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _INDEX = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 # What the lines of `forward` use themselves.
-RESERVED = frozenset(keyword.kwlist) | frozenset(
-    "bool complex float int isinstance len list max min range tuple zip itertools math nn self torch".split()
-)
+_USED = "bool complex float int isinstance len list max min range tuple zip itertools math nn self torch"
+RESERVED = frozenset(keyword.kwlist) | frozenset(_USED.split())
 
-# What `nn.Module` has under its own names: a weight of that name gets `_` behind it. Held equal to torch by a test.
-TAKEN = frozenset(
-    """add T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval
-    extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict modules
-    mtia named_buffers named_children named_modules named_parameters parameters register_backward_hook register_buffer
-    register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
-    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
-    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule
-    share_memory state_dict to to_empty train training type xpu zero_grad""".split()
-)
-
-PRIVATE = frozenset(
-    """_parameters _buffers _modules _non_persistent_buffers_set _backward_pre_hooks _backward_hooks
-    _is_full_backward_hook _forward_hooks _forward_hooks_with_kwargs _forward_hooks_always_called _forward_pre_hooks
-    _forward_pre_hooks_with_kwargs _state_dict_hooks _state_dict_pre_hooks _load_state_dict_pre_hooks
-    _load_state_dict_post_hooks _version _apply _call_impl _wrapped_call_impl _slow_forward _get_name
-    _save_to_state_dict _load_from_state_dict _named_members _register_load_state_dict_pre_hook
-    _register_state_dict_hook _replicate_for_data_parallel _compiled_call_impl
-    _get_backward_hooks _get_backward_pre_hooks _maybe_warn_non_full_backward_hook""".split()
-)
+# What `nn.Module` and `Group` have under their own names, held equal to torch by a test: a weight of that name gets `_`
+# behind it.
+_MODULE = """
+add T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval
+extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict modules mtia
+named_buffers named_children named_modules named_parameters parameters register_backward_hook register_buffer
+register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
+register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory
+state_dict to to_empty train training type xpu zero_grad
+_parameters _buffers _modules _non_persistent_buffers_set _backward_pre_hooks _backward_hooks _is_full_backward_hook
+_forward_hooks _forward_hooks_with_kwargs _forward_hooks_always_called _forward_pre_hooks
+_forward_pre_hooks_with_kwargs _state_dict_hooks _state_dict_pre_hooks _load_state_dict_pre_hooks
+_load_state_dict_post_hooks _version _apply _call_impl _wrapped_call_impl _slow_forward _get_name
+_save_to_state_dict _load_from_state_dict _named_members _register_load_state_dict_pre_hook
+_register_state_dict_hook _replicate_for_data_parallel _compiled_call_impl _get_backward_hooks
+_get_backward_pre_hooks _maybe_warn_non_full_backward_hook
+"""
+TAKEN = frozenset(_MODULE.split())
 _CONSTANT = re.compile(r"constant_\d+", re.ASCII)  # what `Module.constant` makes
 
 
@@ -85,7 +83,7 @@ class Keys:
         parts = name.split(".")
         for number, part in enumerate(parts):
             last = number == len(parts) - 1
-            part = part or "_"
+            part = f"_{part.strip('_')}_" if part.startswith("__") and part.endswith("__") else part or "_"
             while part in TAKEN or self._clash((*path, part), last):
                 part += "_"
             path = (*path, part)
@@ -96,8 +94,9 @@ class Keys:
         return self.made[name]
 
     def _clash(self, path: tuple[str, ...], last: bool) -> bool:
-        special = path[-1] in PRIVATE or (path[-1].startswith("__") and path[-1].endswith("__"))
-        return path in self._leaves or (last and path in self._groups) or special or _CONSTANT.fullmatch(path[0]) is not None
+        """True where the name is taken by a weight, by a group, or by what `Module.constant` makes."""
+        constant = len(path) == 1 and _CONSTANT.fullmatch(path[0]) is not None
+        return path in self._leaves or (last and path in self._groups) or constant
 
 
 def path_to(key: str, root: str = "self") -> str:

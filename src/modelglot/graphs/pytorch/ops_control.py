@@ -15,7 +15,10 @@ _DEEP = 18  # Python allows 20 blocks of loops in one another
 def _if(call: Call) -> None:
     scope, outputs = call.scope, call.node.outputs
     names = [scope.name(value, "if") for value in outputs]
-    for head, branch in ((f"if {bare(call.number(0)) if call.is_python(0) else call[0]}:", "then_branch"), ("else:", "else_branch")):
+    for head, branch in (
+        (f"if {bare(call.number(0)) if call.is_python(0) else call[0]}:", "then_branch"),
+        ("else:", "else_branch"),
+    ):
         with scope.lines.block(head):
             results = call.rules(call.attr(branch), scope.inner())
             for name, result in zip(names, results, strict=False):

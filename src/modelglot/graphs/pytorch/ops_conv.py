@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelglot.graphs.pytorch import literals
 from modelglot.graphs.pytorch.call import Call, Rule
+from modelglot.graphs.pytorch.values import Value
 
 
 def spatial_axes(call: Call, weight: int = 1) -> int:
@@ -101,9 +102,11 @@ def _deform(call: Call) -> str:
     return f"{call.use('deform_conv')}({', '.join(str(argument) for argument in arguments)})"
 
 
-def _causal(call: Call) -> list[str | None]:
+def _causal(call: Call) -> list[str | Value | None]:
     name = call.text("activation", "none")
-    tied = f"{call.use('causal_conv')}({call[0]}, {call[1]}, {call.tensor_or(2)}, {call.tensor_or(3)}, {name != 'none'})"
+    tied = (
+        f"{call.use('causal_conv')}({call[0]}, {call[1]}, {call.tensor_or(2)}, {call.tensor_or(3)}, {name != 'none'})"
+    )
     return [f"{tied}[0]", f"{tied}[1]" if call.wants(1) else None]
 
 

@@ -125,7 +125,9 @@ def _fold(function: str) -> Rule:
             return found
         made = call[0]
         for other in call.all()[1:]:
-            made = f"{function}({made}, {other})" if call.dtype() not in WIDE else _wide_fold(call, function, made, other)
+            made = (
+                f"{function}({made}, {other})" if call.dtype() not in WIDE else _wide_fold(call, function, made, other)
+            )
         return made
 
     return rule
@@ -219,7 +221,11 @@ def _einsum(call: Call) -> str:
 
 
 def _not_a_number(call: Call) -> str:
-    return f"torch.isnan({call[0]})" if not (call.dtype() or "").startswith("float8") else f"torch.isnan({call[0]}.float())"
+    return (
+        f"torch.isnan({call[0]})"
+        if not (call.dtype() or "").startswith("float8")
+        else f"torch.isnan({call[0]}.float())"
+    )
 
 
 _SAME_NAME = (

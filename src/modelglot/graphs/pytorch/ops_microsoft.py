@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelglot.graphs.pytorch.call import Call, Rule
 from modelglot.graphs.pytorch.ops_conv import convolution, spatial_axes
-from modelglot.graphs.pytorch.values import Tied
+from modelglot.graphs.pytorch.values import Tied, Value
 
 AS_STANDARD = ("QuantizeLinear", "DequantizeLinear", "Gelu", "LayerNormalization", "Trilu", "GridSample", "Range")
 _ACTIVATIONS = {
@@ -45,7 +45,7 @@ def _quick(call: Call) -> str:
 def _skip(simple: bool) -> Rule:
     """The sum of both inputs is the fourth result."""
 
-    def rule(call: Call) -> list[str | None]:
+    def rule(call: Call) -> list[str | Value | None]:
         scale, offset, bias = 2, None if simple else 3, 3 if simple else 4
         terms = [call[0], call[1], *([call[bias]] if call.has(bias) else [])]
         total = call.scope.name(call.node.outputs[0], "total")

@@ -32,7 +32,9 @@ def normalized_shape(call: Call, axis: int) -> str:
 
 def _layer(call: Call) -> str | Tied:
     axis, eps = int(call.attr("axis", -1)), call.float("epsilon", 1e-5)
-    whole = call.shape(1) is not None and call.rank() is not None and len(call.shape(1) or ()) == -axis % (call.rank() or 1)
+    whole = (
+        call.shape(1) is not None and call.rank() is not None and len(call.shape(1) or ()) == -axis % (call.rank() or 1)
+    )
     if call.wants(1) or call.wants(2) or not (whole or axis == -1):
         made = f"{call.use('layer_norm')}({call[0]}, {call[1]}, {call.tensor_or(2)}, {axis}, {eps})"
         return Tied(made, 3)
@@ -91,14 +93,15 @@ def _likelihood(call: Call) -> str:
     return f"F.nll_loss({call[0]}, {call[1]}.long(){_loss_options(call)})"
 
 
-def _cross_entropy(call: Call) -> list[str | None]:
+def _cross_entropy(call: Call) -> list[str | Value | None]:
     log = f"F.log_softmax({call[0]}, dim=1)" if call.wants(1) else None
     return [f"F.cross_entropy({call[0]}, {call[1]}.long(){_loss_options(call)})", log]
 
 
 RULES: dict[str, Rule] = {
     "BatchNormalization": _batch, "InstanceNormalization": _instance, "LayerNormalization": _layer,
-    "RMSNormalization": _root_mean_square, "SimplifiedLayerNormalization": _root_mean_square, "GroupNormalization": _group, "LRN": _local_response,
+    "RMSNormalization": _root_mean_square, "SimplifiedLayerNormalization": _root_mean_square,
+    "GroupNormalization": _group, "LRN": _local_response,
     "LpNormalization": _lp, "MeanVarianceNormalization": _mean_variance, "Dropout": _dropout,
     "NegativeLogLikelihoodLoss": _likelihood, "SoftmaxCrossEntropyLoss": _cross_entropy,
 }  # fmt: skip

@@ -47,7 +47,16 @@ def _layer(kind: str) -> Rule:
 def _steps(call: Call, kind: str, states: list[str], direction: str, names: list[str]) -> str:
     """What torch's own layers lack is computed step by step."""
     functions = f"[{', '.join(_activation(call, name, number) for number, name in enumerate(names))}]"
-    parts = [call[0], call[1], call[2], call.tensor_or(3), call.tensor_or(4), *states, literals.text(direction), functions]
+    parts = [
+        call[0],
+        call[1],
+        call[2],
+        call.tensor_or(3),
+        call.tensor_or(4),
+        *states,
+        literals.text(direction),
+        functions,
+    ]
     if call.attr("clip") is not None:
         parts.append(f"clip={call.float('clip', 0.0)}")
     if kind == "LSTM":

@@ -60,7 +60,7 @@ def _interpolate(call: Call, mode: str, where: str, nearest: str, by_size: bool)
         ("linear", "half_pixel", nearest): ("linear", "bilinear", "trilinear")[rank - 3],
         ("linear", "pytorch_half_pixel", nearest): ("linear", "bilinear", "trilinear")[rank - 3],
         ("cubic", "half_pixel", nearest): "bicubic" if rank == 4 else None,
-    }.get((mode, where, nearest if mode == "nearest" else nearest))
+    }.get((mode, where, nearest))
     if name is None or (mode == "cubic" and call.float("cubic_coeff_a", -0.75) != "-0.75"):
         return None
     key = "size" if by_size else "scale_factor"

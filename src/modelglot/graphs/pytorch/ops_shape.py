@@ -106,7 +106,7 @@ def _index(axes: list[int], starts: list[str], ends: list[str], steps: list[int]
     """``:, 1:3`` or ``..., 1:3``; None where Python's own slices do not do."""
     if min(steps, default=1) < 1 or len(set(axes)) != len(axes):
         return None
-    cuts = {a: _cut(*rest) for a, *rest in zip(axes, starts, ends, steps, strict=True)}
+    cuts = {axes[n]: _cut(starts[n], ends[n], steps[n]) for n in range(len(axes))}
     if not cuts:
         return "..."
     if min(cuts) >= 0 and max(cuts) < 8:
@@ -190,7 +190,10 @@ def _reverse(call: Call) -> str:
 
 def _column_to_image(call: Call) -> str:
     size = len(call.items(1) or ()) or (call.shape(1) or (2,))[0] or 2
-    parts = [call.ints_attr(n, [d] * size * (2 if n == "pads" else 1)) for n, d in (("strides", 1), ("pads", 0), ("dilations", 1))]
+    parts = [
+        call.ints_attr(n, [d] * size * (2 if n == "pads" else 1))
+        for n, d in (("strides", 1), ("pads", 0), ("dilations", 1))
+    ]
     text = ", ".join(str(part) for part in parts)
     return f"{call.use('columns_to_image')}({call[0]}, {call.numbers(1)}, {call.numbers(2)}, {text})"
 

@@ -60,7 +60,12 @@ def _bit_cast(call: Call) -> str:
 def _constant(call: Call) -> str | Value | None:
     """A tensor, or numbers in attributes."""
     output = call.node.outputs[0]
-    for name, dtype in (("value_int", "int64"), ("value_ints", "int64"), ("value_float", "float32"), ("value_floats", "float32")):
+    for name, dtype in (
+        ("value_int", "int64"),
+        ("value_ints", "int64"),
+        ("value_float", "float32"),
+        ("value_floats", "float32"),
+    ):
         if call.attr(name) is not None:
             import numpy as np
 

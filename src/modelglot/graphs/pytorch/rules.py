@@ -27,6 +27,7 @@ from modelglot.graphs.pytorch import (
     ops_sequence,
     ops_shape,
     ops_signal,
+    ops_text,
     ops_type,
 )
 from modelglot.graphs.pytorch.call import Rule
@@ -34,6 +35,7 @@ from modelglot.graphs.pytorch.call import Rule
 _MODULES = (
     ops_math, ops_activation, ops_reduce, ops_shape, ops_number, ops_index, ops_type, ops_conv, ops_pool, ops_resize,
     ops_norm, ops_recurrent, ops_attention, ops_quant, ops_control, ops_sequence, ops_signal, ops_detect,
+    ops_text,
 )  # fmt: skip
 STANDARD: dict[str, Rule] = {name: rule for module in _MODULES for name, rule in module.RULES.items()}
 BY_DOMAIN: dict[str, Mapping[str, Rule]] = {
@@ -68,10 +70,10 @@ def check(graph: Any, versions: Mapping[str, int]) -> None:
         if node.op_type not in BY_DOMAIN.get(node.domain, {}):
             missing[node.domain, node.op_type, version_of(node, versions)] += 1
     if missing:
-        shown = [
-            f"{printable(op, code=True)} (domain {printable(domain or 'ai.onnx', code=True)}, opset {version}): {count:,}"
-            for (domain, op, version), count in sorted(missing.items())
-        ]
+        shown = []
+        for (domain, operator, version), count in sorted(missing.items()):
+            where = f"domain {printable(domain or 'ai.onnx', code=True)}, opset {version}"
+            shown.append(f"{printable(operator, code=True)} ({where}): {count:,}")
         raise UnsupportedError(
             f"{len(missing):,} operator{'s' * (len(missing) > 1)} of this graph cannot be written for PyTorch",
             detail="; ".join(shown[:12]) + " ..." * (len(shown) > 12),

@@ -64,7 +64,11 @@ def write(module: Module, graph: Any, title: str, inputs: list[str], lines: list
 
 def _headline(title: str) -> str:
     shown = names.comment(title)
-    return f"The graph of {shown}, as modelglot wrote it for PyTorch." if shown else "A graph that modelglot wrote for PyTorch."
+    return (
+        f"The graph of {shown}, as modelglot wrote it for PyTorch."
+        if shown
+        else "A graph that modelglot wrote for PyTorch."
+    )
 
 
 def _imports(text: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 WIDTH = 120
 _OPEN, _CLOSE = "([{", ")]}"
 
@@ -51,6 +53,6 @@ def _largest(text: str) -> tuple[int, list[str], int] | None:
         return None
     begin, cuts, end = best
     edges = [begin, *(cut + 1 for cut in cuts), end + 1]
-    parts = [text[a : b - 1].strip() for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [text[a : b - 1].strip() for a, b in pairwise(edges)]
     parts = [part for part in parts if part]
     return (begin, parts, end) if parts and " for " not in text[begin:end] else None

@@ -91,7 +91,9 @@ def attention_bias(
         missing = size - mask.shape[-1]
         if missing > 0:
             fill = False if mask.dtype == torch.bool else -torch.inf
-            mask = torch.cat((mask, torch.full((*mask.shape[:-1], missing), fill, dtype=mask.dtype, device=q.device)), -1)
+            mask = torch.cat(
+                (mask, torch.full((*mask.shape[:-1], missing), fill, dtype=mask.dtype, device=q.device)), -1
+            )
         if mask.dtype == torch.bool:
             seen = seen & mask
         else:
@@ -138,7 +140,11 @@ def linear_attention(
     rule: str,
 ) -> tuple[Tensor, Tensor]:
     """A state of outer products of keys and values, one step after the other, in float32."""
-    q, k, v = heads_first(query, heads).float(), heads_first(key, kv_heads).float(), heads_first(value, kv_heads).float()
+    q, k, v = (
+        heads_first(query, heads).float(),
+        heads_first(key, kv_heads).float(),
+        heads_first(value, kv_heads).float(),
+    )
     batch, _, steps, size = k.shape
     shape = (batch, kv_heads, size, v.shape[-1])
     now = torch.zeros(shape, device=q.device) if state is None else state.float()

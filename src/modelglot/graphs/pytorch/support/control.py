@@ -26,5 +26,5 @@ def erase(sequence: list[Tensor], place: int | None) -> list[Tensor]:
 def split_sequence(x: Tensor, sizes: int | list[int] | None, dim: int, keepdim: bool) -> list[Tensor]:
     """Parts of one size, of given sizes, or single slices."""
     if sizes is None:
-        return [part if keepdim else part.squeeze(dim) for part in x.split(1, dim)]
-    return list(x.split(sizes, dim))
+        return [part if keepdim else part.squeeze(dim) for part in torch.split(x, 1, dim)]
+    return list(torch.split(x, sizes, dim))

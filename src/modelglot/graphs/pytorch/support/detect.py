@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 
-def suppress(
-    boxes: Tensor, scores: Tensor, most: int, overlap: float, least: float | None, centred: bool
-) -> Tensor:
+def suppress(boxes: Tensor, scores: Tensor, most: int, overlap: float, least: float | None, centred: bool) -> Tensor:
     """(batch, class, box) of the best boxes of each class that overlap no better one by more than ``overlap``."""
     kept = []
     for batch in range(scores.shape[0]):
@@ -64,7 +62,9 @@ def roi_align(
             height, width = max(height, 1.0), max(width, 1.0)
         rows, columns = ((ratio or math.ceil(side / cells)) for side, cells in ((height, size[0]), (width, size[1])))
         y = top + (torch.arange(size[0] * rows, dtype=x.dtype, device=x.device) + 0.5) * height / (size[0] * rows)
-        x_at = left + (torch.arange(size[1] * columns, dtype=x.dtype, device=x.device) + 0.5) * width / (size[1] * columns)
+        x_at = left + (torch.arange(size[1] * columns, dtype=x.dtype, device=x.device) + 0.5) * width / (
+            size[1] * columns
+        )
         corners = between_pixels(x[image], y, x_at)
         corners = corners.reshape(4, x.shape[1], size[0], rows, size[1], columns)
         made.append(corners.amax((0, 3, 5)) if mode == "max" else corners.sum(0).mean((2, 4)))
@@ -92,12 +92,17 @@ def roi_max_pool(x: Tensor, boxes: Tensor, size: tuple[int, int], scale: float) 
     """The largest pixel of each cell of a box; boxes are (image, left, top, right, bottom)."""
     made = x.new_zeros(boxes.shape[0], x.shape[1], *size)
     for number, box in enumerate(boxes.tolist()):
-        left, top, right, bottom = (int(math.floor(edge * scale + 0.5)) for edge in box[1:])
+        left, top, right, bottom = (math.floor(edge * scale + 0.5) for edge in box[1:])
         height, width = (max(bottom - top + 1, 1) / size[0], max(right - left + 1, 1) / size[1])
         for row in range(size[0]):
             for column in range(size[1]):
-                rows = [min(max(top + e, 0), x.shape[2]) for e in (math.floor(row * height), math.ceil((row + 1) * height))]
-                columns = [min(max(left + e, 0), x.shape[3]) for e in (math.floor(column * width), math.ceil((column + 1) * width))]
+                rows = [
+                    min(max(top + e, 0), x.shape[2]) for e in (math.floor(row * height), math.ceil((row + 1) * height))
+                ]
+                columns = [
+                    min(max(left + e, 0), x.shape[3])
+                    for e in (math.floor(column * width), math.ceil((column + 1) * width))
+                ]
                 cell = x[int(box[0]), :, rows[0] : rows[1], columns[0] : columns[1]]
                 if cell.numel():
                     made[number, :, row, column] = cell.amax((1, 2))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from modelglot.graphs.pytorch.support.quant import centred, dynamic_quantize, rows_or_columns
+
 
 def matmul_integer_to_float(
     a: Tensor,
@@ -70,12 +72,12 @@ def unpack_blocks(
     """Weights of ``MatMulNBits``: (rows, blocks, bytes), the first element in the lowest bits of a byte."""
     each = 8 // bits
     shifts = torch.arange(each, device=packed.device) * bits
-    values = (packed.reshape(rows, -1, 1).int() >> shifts) & (2**bits - 1)
+    values: Tensor = (packed.reshape(rows, -1, 1).int() >> shifts) & (2**bits - 1)
     values = values.reshape(rows, -1, block).float()
-    middle: Tensor | float = 2.0 ** (bits - 1)
+    middle = torch.full((1, 1, 1), 2.0 ** (bits - 1), device=packed.device)
     if zero is not None and zero.dtype == torch.uint8:
-        middle = ((zero.reshape(rows, -1, 1).int() >> shifts) & (2**bits - 1)).reshape(rows, -1)
-        middle = middle[:, : values.shape[1]].unsqueeze(-1).float()
+        points = ((zero.reshape(rows, -1, 1).int() >> shifts) & (2**bits - 1)).reshape(rows, -1)
+        middle = points[:, : values.shape[1]].unsqueeze(-1).float()
     elif zero is not None:
         middle = zero.reshape(rows, -1, 1).float()
     made = (values - middle) * scale.reshape(rows, -1, 1).float()

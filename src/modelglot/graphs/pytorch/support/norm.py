@@ -17,9 +17,7 @@ def batch_norm_training(
     return made, mean * momentum + now * (1 - momentum), variance * momentum + spread * (1 - momentum)
 
 
-def layer_norm(
-    x: Tensor, scale: Tensor, offset: Tensor | None, axis: int, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
+def layer_norm(x: Tensor, scale: Tensor, offset: Tensor | None, axis: int, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """With the mean and the inverse of the deviation, in float32."""
     axes = list(range(axis % x.ndim, x.ndim))
     wide = x if x.dtype == torch.float64 else x.float()

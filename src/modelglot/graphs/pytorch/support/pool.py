@@ -45,11 +45,14 @@ def windows(
         real.append((place >= 0) & (place < size))
         near.append(place < size + last)
     for axis in range(rank):
-        taps = kernel[axis]
         at = x.ndim - rank + axis
         seen = seen.index_select(at, places[axis].flatten())
     seen = seen.reshape(*shape, *(n for axis in range(rank) for n in (counts[axis], kernel[axis])))
-    order = [*range(len(shape)), *(len(shape) + 2 * a for a in range(rank)), *(len(shape) + 2 * a + 1 for a in range(rank))]
+    order = [
+        *range(len(shape)),
+        *(len(shape) + 2 * a for a in range(rank)),
+        *(len(shape) + 2 * a + 1 for a in range(rank)),
+    ]
     seen = seen.permute(order).reshape(*shape, *counts, math.prod(kernel))
     inside, padded = grid(real), grid(near)
     blank = torch.full((), fill, dtype=x.dtype, device=x.device)

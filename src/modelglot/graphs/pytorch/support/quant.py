@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from modelglot.graphs.pytorch.support.type import to_float8, to_small_float
+
 
 def along(values: Tensor, x: Tensor, axis: int, block: int) -> Tensor:
     """Scales or zero points in the shape of ``x``: one for all, one for each slice of an axis, or for runs of it."""
@@ -41,7 +43,9 @@ def quantize(x: Tensor, scale: Tensor, zero: Tensor | None, kind: str, axis: int
     return saturated(wide, None if zero is None else along(zero, x, axis, block), kind)
 
 
-def quantize_float8(x: Tensor, scale: Tensor, dtype: torch.dtype, saturate: bool, axis: int = 1, block: int = 0) -> Tensor:
+def quantize_float8(
+    x: Tensor, scale: Tensor, dtype: torch.dtype, saturate: bool, axis: int = 1, block: int = 0
+) -> Tensor:
     return to_float8(quotient(x, scale, axis, block), dtype, saturate)
 
 

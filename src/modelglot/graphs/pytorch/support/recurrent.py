@@ -30,7 +30,7 @@ def lstm(
     weights = torch_weights(w, r, b, (0, 2, 3, 1))
     both = direction == "bidirectional"
     y, h, c = torch.lstm(x, (h, c), weights, b is not None, 1, 0.0, False, both, False)
-    return (by_direction(y, h, direction, batch_first), *ordered((h, c), batch_first))
+    return by_direction(y, h, direction, batch_first), ordered(h, batch_first), ordered(c, batch_first)
 
 
 def gru(
@@ -47,7 +47,7 @@ def gru(
     x = x.flip(0) if direction == "reverse" else x
     weights = torch_weights(w, r, b, (1, 0, 2))
     y, h = torch.gru(x, h, weights, b is not None, 1, 0.0, False, direction == "bidirectional", False)
-    return (by_direction(y, h, direction, batch_first), *ordered((h,), batch_first))
+    return by_direction(y, h, direction, batch_first), ordered(h, batch_first)
 
 
 def rnn(
@@ -63,7 +63,7 @@ def rnn(
     x = x.flip(0) if direction == "reverse" else x
     weights = torch_weights(w, r, b, (0,))
     y, h = torch.rnn_tanh(x, h, weights, b is not None, 1, 0.0, False, direction == "bidirectional", False)
-    return (by_direction(y, h, direction, batch_first), *ordered((h,), batch_first))
+    return by_direction(y, h, direction, batch_first), ordered(h, batch_first)
 
 
 def initial(x: Tensor, r: Tensor, states: Sequence[Tensor | None], batch_first: bool) -> list[Tensor]:
@@ -92,8 +92,8 @@ def by_direction(y: Tensor, h: Tensor, direction: str, batch_first: bool) -> Ten
     return y.transpose(0, 1) if batch_first else y.transpose(1, 2)
 
 
-def ordered(states: Sequence[Tensor], batch_first: bool) -> list[Tensor]:
-    return [state.transpose(0, 1) if batch_first else state for state in states]
+def ordered(state: Tensor, batch_first: bool) -> Tensor:
+    return state.transpose(0, 1) if batch_first else state
 
 
 def steps(
@@ -122,7 +122,7 @@ def steps(
         finals.append(now)
     y = torch.stack(whole, dim=1)
     y = y.permute(2, 0, 1, 3) if batch_first else y
-    return [y, *ordered([torch.stack(parts) for parts in zip(*finals)], batch_first)]
+    return [y, *(ordered(torch.stack(parts), batch_first) for parts in zip(*finals))]
 
 
 def lstm_steps(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+
 def axes_tuple(x: Tensor, dim: int | tuple[int, ...] | None) -> tuple[int, ...]:
     """Axes from the front; all of them for None."""
     if dim is None:

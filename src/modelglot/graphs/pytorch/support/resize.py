@@ -32,10 +32,11 @@ def resize(
             scale = min(scales) if policy == "not_larger" else max(scales)
             scales = [scale] * len(used)
             sizes = [math.floor(scale * x.shape[axis] + 0.5) for axis in used]
+    factors = list(scales or ())
     made = x if x.dtype == torch.float64 or mode == "nearest" else x.float()
     outside = None
     for number, axis in enumerate(used):
-        scale = scales[number]
+        scale = factors[number]
         size = sizes[number] if sizes is not None else math.floor(x.shape[axis] * scale)
         crop = (roi[number], roi[number + len(used)]) if roi is not None else (0.0, 1.0)
         if size == x.shape[axis] and scale == 1 and crop == (0.0, 1.0):
@@ -85,7 +86,9 @@ def source_places(size: int, source: int, scale: float, where: str, crop: tuple[
 def tap_weights(place: Tensor, source: int, mode: str, a: float, stretch: float, exclude_outside: bool) -> Tensor:
     """The weight of each element of the source for each place; the border repeats unless it is excluded."""
     reach = math.ceil((1 if mode == "linear" else 2) * stretch)
-    near = torch.floor(place).unsqueeze(1) + torch.arange(1 - reach, reach + 1, dtype=torch.float64, device=place.device)
+    near = torch.floor(place).unsqueeze(1) + torch.arange(
+        1 - reach, reach + 1, dtype=torch.float64, device=place.device
+    )
     far = ((place.unsqueeze(1) - near) / stretch).abs()
     if mode == "linear":
         weights = (1 - far).clamp(min=0)

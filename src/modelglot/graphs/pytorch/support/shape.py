@@ -35,7 +35,11 @@ def cut(
         axis = axes[number] if axes is not None else number
         step = steps[number] if steps is not None else 1
         size = x.shape[axis]
-        places = range(size)[start:end:step] if step > 0 else range(size)[backwards(start, size) : backwards(end, size) : step]
+        places = (
+            range(size)[start:end:step]
+            if step > 0
+            else range(size)[backwards(start, size) : backwards(end, size) : step]
+        )
         if step > 0:
             x = x[(slice(None),) * (axis % x.ndim) + (slice(places.start, places.stop, step),)]
         else:
@@ -49,9 +53,7 @@ def backwards(place: int, size: int) -> int | None:
     return None if place < 0 else min(place, size)
 
 
-def pad(
-    x: Tensor, pads: Sequence[int], mode: str, value: Tensor | float, axes: Sequence[int] | None = None
-) -> Tensor:
+def pad(x: Tensor, pads: Sequence[int], mode: str, value: Tensor | float, axes: Sequence[int] | None = None) -> Tensor:
     """Negative pads cut. ``wrap`` goes on from the other end, ``reflect`` does not repeat the border, ``edge`` does."""
     used = [axis % x.ndim for axis in axes] if axes is not None else list(range(x.ndim))
     for number, axis in enumerate(used):

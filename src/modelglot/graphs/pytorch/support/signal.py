@@ -14,7 +14,8 @@ def fourier(x: Tensor, length: int | None, dim: int, inverse: bool, onesided: bo
     dim %= x.ndim
     values = torch.view_as_complex(x.contiguous()) if x.shape[-1] == 2 else x[..., 0]
     if inverse and onesided:
-        return torch.fft.irfft(values, n=length, dim=dim).unsqueeze(-1)
+        signal: Tensor = torch.fft.irfft(values, n=length, dim=dim)
+        return signal.unsqueeze(-1)
     if onesided and not values.is_complex():
         return torch.view_as_real(torch.fft.rfft(values, n=length, dim=dim))
     made = (torch.fft.ifft if inverse else torch.fft.fft)(values, n=length, dim=dim)
@@ -23,9 +24,7 @@ def fourier(x: Tensor, length: int | None, dim: int, inverse: bool, onesided: bo
     return torch.view_as_real(made)
 
 
-def short_time_fourier(
-    signal: Tensor, step: int, window: Tensor | None, length: int | None, onesided: bool
-) -> Tensor:
+def short_time_fourier(signal: Tensor, step: int, window: Tensor | None, length: int | None, onesided: bool) -> Tensor:
     """(batch, frames, bins, 2) of a signal (batch, samples, 1 or 2)."""
     length = length or (window.shape[0] if window is not None else signal.shape[1])
     frames = signal.unfold(1, length, step).transpose(2, 3)

@@ -35,13 +35,14 @@ def to_power(x: Tensor, how: str) -> Tensor:
     one_more = {"up": part > 0.5, "down": part > 1.0, "nearest": part >= 0.75}[how]
     made = torch.exp2((power - 1 + one_more.int()).clamp(-127, 127).float())
     made = torch.where(x == 0, 2.0**-127, made)
-    return torch.where(x.isfinite(), made, torch.nan).to(torch.float8_e8m0fnu)
+    made = torch.where(x.isfinite(), made, torch.nan)
+    return made.to(torch.float8_e8m0fnu)
 
 
 def to_small_int(x: Tensor, kind: str) -> Tensor:
     """The values of 4-bit and 2-bit integers, in 8 bits: the lowest bits of the whole number."""
     bits = int(kind[-1])
-    whole = x.round().to(torch.int64) & (2**bits - 1)
+    whole: Tensor = x.round().to(torch.int64) & (2**bits - 1)
     if kind.startswith("u"):
         return whole.to(torch.uint8)
     return torch.where(whole >= 2 ** (bits - 1), whole - 2**bits, whole).to(torch.int8)
@@ -63,7 +64,7 @@ def to_small_float(x: Tensor, kind: str) -> Tensor:
 def unpacked(packed: Tensor, shape: tuple[int, ...], kind: str) -> Tensor:
     """The integers of a tensor that lie several in a byte, the first in the lowest bits."""
     bits = int(kind[-1])
-    values = (packed.unsqueeze(-1) >> torch.arange(0, 8, bits, device=packed.device)) & (2**bits - 1)
+    values: Tensor = (packed.unsqueeze(-1) >> torch.arange(0, 8, bits, device=packed.device)) & (2**bits - 1)
     values = values.flatten()[: math.prod(shape)].reshape(shape)
     if kind.startswith("u"):
         return values.to(torch.uint8)
