@@ -1,7 +1,7 @@
 """The node tests of the ONNX project through `onnx2torch`, for `onnx_nodes`: run by a Python that has it.
 
-Prints the names that pass as JSON. Where torchvision's compiled operators (`nms`, `roi_align`) cannot be loaded, the rest
-of `onnx2torch` still can, and the result says so.
+Prints the names that pass as JSON. Where torchvision's compiled operators (`nms`, `roi_align`) cannot be loaded, the
+rest of `onnx2torch` still can, and the result says so.
 """
 
 from __future__ import annotations

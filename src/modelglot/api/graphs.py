@@ -71,8 +71,9 @@ def plan_graph(
             hint="convert the graph first, then the weights that were written",
         )
     if model.format != "onnx" or model.graph is None:
+        title = registry.get(model.format).info.title
         raise UnsupportedError(
-            f"{target.title} is written from the graph of an ONNX file, and this is {registry.get(model.format).info.title}",
+            f"{target.title} is written from the graph of an ONNX file, and this is {title}",
             path=source,
             hint="`--to safetensors` or `--to torch-zip` write weights",
         )

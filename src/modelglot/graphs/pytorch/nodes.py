@@ -49,7 +49,7 @@ def _bind(node: Any, scope: Scope, made: Any) -> None:
     """Results under the names of the outputs. None: the rule has done that itself."""
     if made is None:
         return
-    outputs = [value for value in node.outputs]
+    outputs = list(node.outputs)
     if isinstance(made, Tied):
         _together(node, scope, made)
     else:

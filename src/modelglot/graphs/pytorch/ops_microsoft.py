@@ -81,8 +81,10 @@ def _dynamic_lstm(call: Call) -> Tied:
     names = [n.decode() if isinstance(n, bytes) else n for n in call.attr("activations", [])]
     if special or (names and [n.lower() for n in names[:3]] != ["sigmoid", "tanh", "tanh"]):
         raise call.unsupported("only the usual activations, without lengths and peepholes, are known")
+    if direction not in ("forward", "reverse", "bidirectional"):
+        raise call.unsupported("its `direction` is not known")
     parts = [call[0], call[1], call[2], call.tensor_or(3), call.tensor_or(5), call.tensor_or(6), call[8], call[9],
-             call[10], call[11], f'"{direction if direction in ("reverse", "bidirectional") else "forward"}"']  # fmt: skip
+             call[10], call[11], f'"{direction}"']  # fmt: skip
     made = f"{call.use('dynamic_quantize_lstm')}({', '.join(parts)})"
     return Tied(made, 3)
 
