@@ -10,6 +10,7 @@ import json
 import sys
 import types
 import warnings
+from importlib.metadata import version
 from typing import Any
 
 
@@ -42,10 +43,11 @@ def main() -> None:
     import torch
     from node_cases import cases, compare, torch_of
 
-    passed = []
+    passed, converted = [], []
     for case in cases():
         try:
             net = convert(case.model).eval()
+            converted.append(case.name)
             for inputs, outputs in case.data_sets:
                 with torch.no_grad():
                     made = net(*[torch_of(value) for value in inputs])
@@ -55,7 +57,8 @@ def main() -> None:
             passed.append(case.name)
         except Exception:
             continue
-    print(json.dumps({"torchvision": whole, "passed": passed}))
+    found = {"version": version("onnx2torch"), "torchvision": whole, "converted": converted, "passed": passed}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

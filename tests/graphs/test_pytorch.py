@@ -202,6 +202,15 @@ def test_the_module_can_be_exported_and_compiled_again(tmp_path: Path) -> None:
     assert torch.allclose(program.module()(more), net(more))
 
 
+def test_the_guide_has_the_table_of_operators() -> None:
+    """To write it anew: `modelglot.graphs.pytorch.table.markdown()` between the two comments."""
+    from modelglot.graphs.pytorch.table import markdown
+
+    text = (Path(__file__).parents[2] / "docs/guides/onnx-to-pytorch.md").read_text()
+    begin, end = "<!-- operators -->\n", "<!-- /operators -->"
+    assert text[text.index(begin) + len(begin) : text.index(end)] == markdown()
+
+
 def test_what_a_module_has_itself_is_known() -> None:
     from modelglot.graphs.pytorch.names import TAKEN
 

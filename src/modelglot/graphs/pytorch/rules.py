@@ -32,12 +32,12 @@ from modelglot.graphs.pytorch import (
 )
 from modelglot.graphs.pytorch.call import Rule
 
-_MODULES = (
+MODULES = (
     ops_math, ops_activation, ops_reduce, ops_shape, ops_number, ops_index, ops_type, ops_conv, ops_pool, ops_resize,
     ops_norm, ops_recurrent, ops_attention, ops_quant, ops_control, ops_sequence, ops_signal, ops_detect,
     ops_text,
 )  # fmt: skip
-STANDARD: dict[str, Rule] = {name: rule for module in _MODULES for name, rule in module.RULES.items()}
+STANDARD: dict[str, Rule] = {name: rule for module in MODULES for name, rule in module.RULES.items()}
 BY_DOMAIN: dict[str, Mapping[str, Rule]] = {
     "": STANDARD,
     "ai.onnx": STANDARD,
