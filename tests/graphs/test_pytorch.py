@@ -202,6 +202,30 @@ def test_the_module_can_be_exported_and_compiled_again(tmp_path: Path) -> None:
     assert torch.allclose(program.module()(more), net(more))
 
 
+def test_check_tells_how_far_apart_both_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxruntime")
+    from modelglot.cli.main import run
+
+    path, target = str(small(tmp_path / "m.onnx")), tmp_path / "net.py"
+    assert run(["convert", path, str(target), "--check"]) == 0
+    assert "checked: equal to onnxruntime within" in capsys.readouterr().out
+    sizes = ["--set", "pytorch:sizes=n:5"]
+    assert run(["convert", path, str(target), "--check", "--force", "--json", *sizes]) == 0
+    assert '"inputs":{"x":[5,3,4,4]}' in capsys.readouterr().out
+
+
+def test_check_finds_a_module_that_computes_something_else(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    from modelglot.api.graphs import check_graph
+
+    path, target = small(tmp_path / "m.onnx"), tmp_path / "net.py"
+    mg.convert(path, target)
+    target.write_text(target.read_text().replace("F.relu(c)", "c"))
+    made = check_graph(path, target)
+    assert not made.close
+    assert made.worst > 0.01
+
+
 def test_the_guide_has_the_table_of_operators() -> None:
     """To write it anew: `modelglot.graphs.pytorch.table.markdown()` between the two comments."""
     from modelglot.graphs.pytorch.table import markdown

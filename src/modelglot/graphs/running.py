@@ -41,7 +41,10 @@ class Comparison:
 
 
 def session(path: str) -> Any:
-    """ONNX Runtime with a file, on one thread so that it gives the same each time. Raises MissingExtraError."""
+    """ONNX Runtime with a file as it is, on one thread so that it gives the same each time. Raises MissingExtraError.
+
+    Its optimizer is off: what it fuses may be computed in fewer bits.
+    """
     try:
         import onnxruntime
     except ModuleNotFoundError:
@@ -49,6 +52,7 @@ def session(path: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 

@@ -14,6 +14,7 @@ from modelglot.graphs.pytorch import literals
 _LONG = 32  # characters of an identifier
 _WORD = re.compile(r"[^a-zA-Z0-9]+")
 _LAYERS = re.compile(r"[/.]+")
+_NUMBERED = re.compile(r"(v|val|t|tmp|output)?_?\d+", re.ASCII)  # what exporters count is no name
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _INDEX = re.compile(r"0|[1-9][0-9]*", re.ASCII)
@@ -45,9 +46,13 @@ _CONSTANT = re.compile(r"constant_\d+", re.ASCII)  # what `Module.constant` make
 
 def identifier(name: str, otherwise: str, taken: set[str]) -> str:
     """An identifier like the end of ``name``, or like ``otherwise``; put among ``taken``."""
-    parts = [_words(part) for part in _LAYERS.split(name.removesuffix("_output_0"))]
-    parts = [part for part in parts if re.search("[a-z]", part)]
-    word = "_".join(parts[-2:]) if parts and not re.fullmatch(r"v?a?l?_?\d+", parts[-1]) else _words(otherwise)
+    parts = [word for part in _LAYERS.split(name.removesuffix("_output_0")) if (word := _words(part))]
+    begin = max(len(parts) - 2, 0)
+    while begin > 0 and parts[begin].isdigit():
+        begin -= 1
+    word = "_".join(parts[begin:])
+    if not re.search("[a-z]", word) or _NUMBERED.fullmatch(parts[-1]):
+        word = _words(otherwise)
     while len(word) > _LONG and "_" in word:
         word = word.partition("_")[2]
     return free(word[-_LONG:].lstrip("_0123456789") or "value", taken)

@@ -12,6 +12,7 @@ from modelglot.graphs.pytorch.support_text import needed
 from modelglot.graphs.pytorch.values import Value
 from modelglot.graphs.pytorch.wrap import WIDTH, wrapped
 
+_SHORT = 6  # outputs whose types are each said
 _GROUP = '''class Group(nn.Module):
     """Weights whose names begin alike; one whose name is not Python's is had by ``group["name"]``."""
 
@@ -131,6 +132,7 @@ def stored_as(value: Value) -> tuple[tuple[int, ...], str]:
 
 def _forward(inputs: list[str], outputs: int) -> list[str]:
     result = "Tensor" if outputs == 1 else f"tuple[{', '.join(['Tensor'] * outputs)}]"
+    result = result if outputs <= _SHORT else "tuple[Tensor, ...]"
     line = f"    def forward({', '.join(['self', *inputs])}) -> {result}:"
     if len(line) <= WIDTH:
         return [line]

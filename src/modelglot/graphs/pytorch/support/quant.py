@@ -59,6 +59,11 @@ def quotient(x: Tensor, scale: Tensor, axis: int, block: int) -> Tensor:
 
 
 def dequantize(x: Tensor, scale: Tensor, zero: Tensor | None, axis: int = 1, block: int = 0) -> Tensor:
+    if block and x.shape[axis] % block == 0:
+        behind = axis % x.ndim + 1
+        parts = x.reshape(*x.shape[: behind - 1], -1, block, *x.shape[behind:]).float()
+        parts = parts if zero is None else parts - zero.unsqueeze(behind).float()
+        return (parts * scale.unsqueeze(behind).float()).flatten(behind - 1, behind).to(scale.dtype)
     wide = x.float()
     if zero is not None:
         wide = wide - along(zero, x, axis, block).float()

@@ -64,11 +64,13 @@ def to_small_float(x: Tensor, kind: str) -> Tensor:
 def unpacked(packed: Tensor, shape: tuple[int, ...], kind: str) -> Tensor:
     """The integers of a tensor that lie several in a byte, the first in the lowest bits."""
     bits = int(kind[-1])
-    values: Tensor = (packed.unsqueeze(-1) >> torch.arange(0, 8, bits, device=packed.device)) & (2**bits - 1)
+    shifts = torch.arange(0, 8, bits, dtype=torch.uint8, device=packed.device)
+    values: Tensor = (packed.unsqueeze(-1) >> shifts) & (2**bits - 1)
     values = values.flatten()[: math.prod(shape)].reshape(shape)
     if kind.startswith("u"):
-        return values.to(torch.uint8)
-    return torch.where(values >= 2 ** (bits - 1), values.int() - 2**bits, values).to(torch.int8)
+        return values
+    half = 2 ** (bits - 1)
+    return (values ^ half).to(torch.int8) - half
 
 
 def arange(start: float, end: float, step: float, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
