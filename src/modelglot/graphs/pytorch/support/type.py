@@ -70,7 +70,8 @@ def unpacked(packed: Tensor, shape: tuple[int, ...], kind: str) -> Tensor:
     if kind.startswith("u"):
         return values
     half = 2 ** (bits - 1)
-    return (values ^ half).to(torch.int8) - half
+    values = (values ^ half).to(torch.int8) - half
+    return values
 
 
 def arange(start: float, end: float, step: float, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
