@@ -226,6 +226,16 @@ def test_check_finds_a_module_that_computes_something_else(tmp_path: Path) -> No
     assert made.worst > 0.01
 
 
+def test_a_graph_becomes_gguf_only_as_a_container(tmp_path: Path) -> None:
+    path = small(tmp_path / "m.onnx")
+    with pytest.raises(UnsupportedError, match="no runtime"):
+        mg.convert(path, tmp_path / "m.gguf")
+    mg.convert(path, tmp_path / "m.gguf", container=True)
+    made = mg.open(tmp_path / "m.gguf")
+    assert made.metadata["general.architecture"] == "onnx"
+    assert np.array_equal(made.tensors["conv.weight"].numpy(), random(4, 3, 3, 3))
+
+
 def test_the_guide_has_the_table_of_operators() -> None:
     """To write it anew: `modelglot.graphs.pytorch.table.markdown()` between the two comments."""
     from modelglot.graphs.pytorch.table import markdown

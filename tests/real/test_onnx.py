@@ -155,7 +155,9 @@ def test_numbered_weights_get_the_names_of_their_layers_and_make_a_torch_module(
     runtime, torch = pytest.importorskip("onnxruntime"), pytest.importorskip("torch")
     path = find("brainmaze-lstm-onnx", "modelA_paper.onnx")
     assert any(n.code == "numbered" and "`--layout` names 7" in n.text for n in mg.inspect(path).model.notes)
-    mg.convert(path, tmp_path / "w.pth", layout="torch", exclude=["*Constant*", "onnx::Unsqueeze*"], allow_loss=["graph"])
+    mg.convert(
+        path, tmp_path / "w.pth", layout="torch", exclude=["*Constant*", "onnx::Unsqueeze*"], allow_loss=["graph"]
+    )
     nn = torch.nn
     net = nn.ModuleDict(
         {

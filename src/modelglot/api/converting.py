@@ -9,7 +9,7 @@ from typing import Any
 
 from modelglot.api import drafting
 from modelglot.api.finishing import finish, plan_model
-from modelglot.api.graphs import graph_target, plan_graph
+from modelglot.api.graphs import graph_target, in_container, plan_graph
 from modelglot.api.lightning import to_lightning
 from modelglot.api.methods import decoded
 from modelglot.api.original import FILE, from_meta, is_original
@@ -45,6 +45,7 @@ def make_plan(
     max_shard_size: int | str | None = None,
     settings: dict[str, str] | None = None,
     template: PathLike | None = None,
+    container: bool = False,
     allow_loss: Iterable[str] = (),
     limits: Limits | None = None,
 ) -> tuple[Plan, Target]:
@@ -56,7 +57,8 @@ def make_plan(
     ``lightning`` a checkpoint that a LightningModule loads. ``layout`` (torch, tf, keras) turns kernels, ``axes`` says
     what theirs are.
     ``to`` also takes the graph targets of `modelglot.api.graphs`: ``pytorch`` writes the graph as source, with its
-    weights beside. ``template`` is a file of the target's format whose weights are replaced and everything else kept.
+    weights beside. ``container``: the tensors of an ONNX graph may become a GGUF that no runtime runs. ``template`` is
+    a file of the target's format whose weights are replaced and everything else kept.
     """
     origin, aim = os.fspath(source), os.fspath(target)
     beside = os.fspath(template) if template is not None else None
@@ -75,6 +77,7 @@ def make_plan(
     place = resolve_target(aim, to, kind, to_bytes(max_shard_size), settings)
     place = _in_dialect(place, dialect, to, plain) if dialect else place
 
+    original = in_container(original, place, container)
     draft = drafting.Draft(original, origin, settings or {}, limits, [f"read {original.format}"])
     if (into or dialect) and is_original(original):
         draft.model = from_meta(original, origin, limits)

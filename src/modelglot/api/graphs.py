@@ -15,13 +15,14 @@ from modelglot.core.layout import Options
 from modelglot.core.limits import Limits
 from modelglot.core.metadata import Metadata
 from modelglot.core.model import Model, SideFile
-from modelglot.core.notes import Loss
+from modelglot.core.notes import Loss, Note
 from modelglot.core.tensor import Tensor
 from modelglot.engine.plan import Plan
 from modelglot.engine.pool import SourcePool
 from modelglot.engine.stream import read
 from modelglot.formats import registry
 from modelglot.graphs.running import Comparison
+from modelglot.passes.text_metadata import to_text
 from modelglot.sources.file import LocalFiles
 
 
@@ -87,6 +88,25 @@ def plan_graph(
     place = Target(format, folder, Options(None, weights, {}, folder=True))
     route = ["read onnx", f"write {target.title} ({side.name})"]
     return plan_model(model, place, allow, route, losses), place
+
+
+def in_container(model: Model, place: Target, allowed: bool) -> Model:
+    """An ONNX graph's weights on their way to GGUF, which has no place for the graph: a box, where that was asked for.
+
+    Raises UnsupportedError where it was not: GGUF is what runtimes load, and none would run this.
+    """
+    if place.format.info.name != "gguf" or model.format != "onnx" or model.graph is None:
+        return model
+    if not allowed:
+        raise UnsupportedError(
+            "GGUF keeps no graphs, and no runtime of GGUF knows this one",
+            hint="`--container` writes a box of its tensors that nothing runs; `--to pytorch` keeps the graph",
+        )
+    said = Note(
+        "container", "a container of tensors: no runtime will run it (`general.architecture` is `onnx`)", "warning"
+    )
+    texts = {key: str(value) for key, value in to_text(model.metadata).items()}
+    return replace(model, metadata=Metadata({"general.architecture": "onnx", **texts}), notes=(*model.notes, said))
 
 
 def check_graph(

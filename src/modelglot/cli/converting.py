@@ -59,6 +59,7 @@ def _settings(_c: Any, _p: Any, texts: tuple[str, ...]) -> dict[str, str]:
               help="Put the weights into this file of the target's format; the rest of it is kept.")  # fmt: skip
 @click.option("--set", "settings", multiple=True, callback=_settings, metavar="KEY=VALUE",
               help="A setting of the target format, such as gguf:alignment=64.")  # fmt: skip
+@click.option("--container", is_flag=True, help="Tensors of an ONNX graph as a GGUF file that no runtime runs.")
 @click.option("--check", is_flag=True, help="Run a graph that was written beside its source, on random inputs.")
 @run_options
 @limit_option
