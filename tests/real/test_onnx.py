@@ -174,3 +174,38 @@ def test_operations_of_torchscript_are_those_of_its_onnx_twin() -> None:
     assert twin is not None
     for operator in ("Conv", "LSTM"):
         assert jit.by_operator[operator] == pytest.approx(twin.by_operator[operator], rel=1e-3)
+
+
+def test_numbered_weights_get_the_names_of_their_layers_and_make_a_torch_module(tmp_path: Path) -> None:
+    """Transposed and gathered by the exporter: with `--layout torch` they load into the layers that were exported."""
+    runtime, torch = pytest.importorskip("onnxruntime"), pytest.importorskip("torch")
+    path = find("brainmaze-lstm-onnx", "modelA_paper.onnx")
+    assert any(n.code == "numbered" and "`--layout` names 7" in n.text for n in mg.inspect(path).model.notes)
+    mg.convert(
+        path, tmp_path / "w.pth", layout="torch", exclude=["*Constant*", "onnx::Unsqueeze*"], allow_loss=["graph"]
+    )
+    nn = torch.nn
+    net = nn.ModuleDict(
+        {
+            "conv1": nn.Conv2d(1, 20, 5, padding=(0, 2)),
+            "conv2": nn.Conv2d(20, 200, (96, 3), padding=(0, 1)),
+            "lstm": nn.LSTM(200, 100, num_layers=2, bidirectional=True),
+            "fc1": nn.Linear(200, 4),
+        }
+    )
+    net.load_state_dict(torch.load(tmp_path / "w.pth"), strict=True)
+    x = np.random.default_rng(0).standard_normal((2, 100, 37)).astype("f4")
+    wanted = runtime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    with torch.no_grad():
+        seen = torch.relu(net["conv2"](torch.relu(net["conv1"](torch.from_numpy(x).unsqueeze(1))))).squeeze(2)
+        found = net["fc1"](net["lstm"](seen.permute(2, 0, 1))[0])
+    np.testing.assert_allclose(found.numpy(), wanted, atol=1e-4)
+
+
+def test_no_weight_of_a_torch_export_stays_a_number(tmp_path: Path) -> None:
+    """The names fit what the file has under its own: a bias beside every weight."""
+    mg.convert(find("piper-tashkeel-onnx"), tmp_path / "w.safetensors", layout="torch")
+    names = set(mg.load(tmp_path / "w.safetensors"))
+    assert not [name for name in names if name.startswith("onnx::") and "Unsqueeze" not in name]
+    for layer in ("dense.0", "conv.3.conv", "attn_layers.1.ffm2.ffm.4", "fc_out"):
+        assert {f"{layer}.weight", f"{layer}.bias"} <= names

@@ -10,6 +10,7 @@ from typing import Any
 from modelglot.api import drafting
 from modelglot.api.finishing import finish, plan_model
 from modelglot.api.graph_export import plan_graph
+from modelglot.api.graphs import graph_target, in_container, plan_program
 from modelglot.api.language_graph import put_graph, unfolded
 from modelglot.api.lightning import to_lightning
 from modelglot.api.methods import decoded
@@ -47,6 +48,7 @@ def make_plan(
     max_shard_size: int | str | None = None,
     settings: dict[str, str] | None = None,
     template: PathLike | None = None,
+    container: bool = False,
     allow_loss: Iterable[str] = (),
     limits: Limits | None = None,
     wishes: Wishes | None = None,
@@ -58,7 +60,9 @@ def make_plan(
     ``original`` writes a llama in Meta's own layout; folders that have it are translated like Hugging Face's;
     ``lightning`` a checkpoint that a LightningModule loads. ``layout`` (torch, tf, keras) turns kernels, ``axes`` says
     what theirs are.
-    ``template`` is a file of the target's format whose weights are replaced and everything else kept.
+    ``to`` also takes the graph targets of `modelglot.api.graphs`: ``pytorch`` writes the graph as source, with its
+    weights beside. ``container``: the tensors of an ONNX graph may become a GGUF that no runtime runs. ``template`` is
+    a file of the target's format whose weights are replaced and everything else kept.
     ``wishes`` are of graphs on their way to ONNX: inputs, what may be run, whether the result is compared.
     """
     origin, aim = os.fspath(source), os.fspath(target)
@@ -66,6 +70,13 @@ def make_plan(
     lightning, dialect = dialect == "lightning", None if dialect == "lightning" else dialect
     original = read_model(origin, format=format, limits=limits)
     original = original if plain else unfolded(original, aim, to)
+    if (program := graph_target(aim, to)) is not None:
+        given = {"dtype": dtype, "include": include, "exclude": exclude, "rename": rename_rules, "component": component,
+                 "layout": layout, "axes": axes, "quantize": quantize, "lora-format": lora_format, "dialect": dialect,
+                 "max-shard-size": max_shard_size, "into": template}  # fmt: skip
+        return plan_program(
+            program, original, origin, aim, settings or {}, allow_loss, limits, given, wishes or Wishes()
+        )
     if template is None and not plain:
         changes = {"dtype": dtype, "include": include, "exclude": exclude, "rename": rename_rules, "layout": layout,
                    "component": component, "quantize": quantize, "dialect": dialect}  # fmt: skip
@@ -81,6 +92,7 @@ def make_plan(
     place = resolve_target(aim, to, kind, to_bytes(max_shard_size), settings)
     place = _in_dialect(place, dialect, to, plain) if dialect else place
 
+    original = in_container(original, place, container)
     draft = drafting.Draft(original, origin, settings or {}, limits, [f"read {original.format}"])
     if (into or dialect) and is_original(original):
         draft.model = from_meta(original, origin, limits)

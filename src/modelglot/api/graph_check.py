@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from modelglot.api.target import Verify
 from modelglot.core.errors import MissingExtraError
 from modelglot.graphs.checking import TOLERANCE, Array, Difference, compare, outputs_of
 
 Wanted = Callable[[str], "list[Array]"]  # outputs of the source's runtime; gets a folder to work in
-Verify = Callable[[str, list[str]], dict[str, str]]
 
 
 @dataclass(slots=True)

@@ -89,7 +89,9 @@ def _torchscript(
     left = None if wishes.allow_code else "PyTorch would run the code of the file; `--allow-code` allows it"
     check = GraphCheck(place.options.name or "", "PyTorch", inputs, wanted, left)
     model = Model(original.format, made.files, made.tensors, notes=(*_kept(original), *made.notes))
-    place = replace(place, options=replace(place.options, frame=made.frame), check=check if wishes.check else None)
+    place = replace(
+        place, options=replace(place.options, frame=made.frame), check=check if wishes.check is not False else None
+    )
     return plan_model(model, place, allow, ["read torchscript", "follow its code"], ()), place
 
 

@@ -158,7 +158,7 @@ class Exported:
     ) -> None:  # fmt: skip
         self.original, self.folder, self.result, self.runtime = original, folder, result, runtime
         self.inputs, self.wishes = inputs, wishes
-        self.left = left if wishes.check else "it was not asked for"
+        self.left = left if wishes.check is not False else "it was not asked for"
 
     @property
     def path(self) -> str:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.format import Format
 from modelglot.core.layout import Options
 from modelglot.formats import registry
 
-if TYPE_CHECKING:
-    from modelglot.api.graph_check import GraphCheck
-
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*$", re.IGNORECASE)
+
+
+Verify = Callable[[str, list[str]], dict[str, str]]  # a folder and names in it -> digests by tensor
+
+
+class Check(Protocol):
+    """What is done with written files before they are published; ``said`` is told to a person afterwards."""
+
+    said: list[str]
+
+    def after(self, verify: Verify) -> Verify:
+        """Raises where the files are not what they should be: nothing is published then."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +36,7 @@ class Target:
     format: Format
     path: str
     options: Options
-    check: GraphCheck | None = None  # compares what was written with the source's own runtime
+    check: Check | None = None
 
 
 def to_bytes(size: int | str | None) -> int | None:

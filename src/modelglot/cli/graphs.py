@@ -19,8 +19,8 @@ _OPTIONS = (
                  help="The Python that makes the model of these weights: torchvision:resnet18, mypkg.net:Net."),
     click.option("--model-args", "arguments", metavar="JSON", help="Arguments of it, as a JSON object."),
     click.option("--allow-code", is_flag=True, help="Run the code that was named, or that the file holds."),
-    click.option("--check/--no-check", default=True,
-                 help="Compare outputs of the source's runtime and ONNX Runtime before publishing (default)."),
+    click.option("--check/--no-check", default=None,
+                 help="Compare outputs with the source's runtime before publishing (on the way to ONNX: default)."),
     click.option("--python", metavar="PATH", help="The interpreter that has the framework of the source."),
 )  # fmt: skip
 
@@ -30,8 +30,8 @@ def graph_options(command: F) -> F:
 
     @wraps(command)
     def wrapped(
-        *args: Any, inputs: tuple[str, ...], check: bool, allow_code: bool, entry: str | None, arguments: str | None,
-        python: str | None, **more: Any,
+        *args: Any, inputs: tuple[str, ...], check: bool | None, allow_code: bool, entry: str | None,
+        arguments: str | None, python: str | None, **more: Any,
     ) -> Any:  # fmt: skip
         return command(*args, wishes=Wishes(inputs, check, allow_code, entry, arguments, python), **more)
 

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 KIND, ROLE, AXES, GATES = "layer:kind", "layer:role", "layer:axes", "layer:gates"
 LAYER, WEIGHT = "layer:name", "layer:weight"  # what the source calls the layer, and the weight in it
+LEVEL = "layer:level"  # of a recurrent layer in a stack that has one name, from 0
 GROUPS = "layer:groups"  # of a convolution, where there are several; of a depthwise one these are its inputs
 
 

@@ -19,6 +19,8 @@ from modelglot.formats.onnx.types import NUMBERS, RAW
 from modelglot.graphs.builder import onnx_ir
 
 SMALL = 4096  # bytes
+MARK = "modelglot.tensor"  # where a small tensor says the name that it has in the `Model`
+_PROPERTIES = 16  # of a TensorProto
 Read = Callable[[Tensor], "bytes | bytearray"]
 
 
@@ -31,22 +33,33 @@ def graph_of(files: FileSet, limits: Limits, read: Read) -> Any:
     import onnx
     from onnx_ir import serde
 
-    return serde.deserialize_model(onnx.load_from_string(skeleton(of_file(files, limits), read)))
+    return serde.deserialize_model(onnx.load_from_string(skeleton(of_file(files, limits), read, mark=True)))
 
 
-def skeleton(frame: Frame, read: Read, most: int = SMALL) -> bytes:
-    """A frame as a ``ModelProto`` whose tensors of more than ``most`` bytes are external."""
-    return b"".join(_part(part, read, most) for part in frame.parts)
+def tensor_name(tensor: Any) -> str | None:
+    """The name in the `Model` of a tensor of `graph_of`; None for one that was made since."""
+    location = getattr(tensor, "location", None)
+    found = location if location is not None else tensor.metadata_props.get(MARK)
+    return None if found is None else str(found)
 
 
-def _part(part: Part, read: Read, most: int) -> bytes:
+def skeleton(frame: Frame, read: Read, most: int = SMALL, *, mark: bool = False) -> bytes:
+    """A frame as a ``ModelProto`` whose tensors of more than ``most`` bytes are external; ``mark``: the others say
+    their names."""
+    return b"".join(_part(part, read, most, mark) for part in frame.parts)
+
+
+def _part(part: Part, read: Read, most: int, mark: bool) -> bytes:
     if isinstance(part, bytes):
         return part
-    inside = _tensor(part, read, most) if isinstance(part, Hole) else b"".join(_part(p, read, most) for p in part.parts)
+    if isinstance(part, Hole):
+        inside = _tensor(part, read, most, mark)
+    else:
+        inside = b"".join(_part(inner, read, most, mark) for inner in part.parts)
     return head(part.number, len(inside)) + inside
 
 
-def _tensor(hole: Hole, read: Read, most: int) -> bytes:
+def _tensor(hole: Hole, read: Read, most: int, mark: bool) -> bytes:
     """A kind of element that we lack keeps the number it has."""
     tensor = hole.tensor
     skip = {*DATA, EXTERNAL, LOCATION, *((DIMS, KIND) if tensor.dtype.name in NUMBERS else ())}
@@ -54,6 +67,7 @@ def _tensor(hole: Hole, read: Read, most: int) -> bytes:
     if KIND in skip:
         made += b"".join(integer(DIMS, size) for size in tensor.shape) + integer(KIND, NUMBERS[tensor.dtype.name])
     if tensor.nbytes <= most and not isinstance(tensor.data, Missing):
-        return made + delimited(RAW, bytes(read(tensor)))
+        name = delimited(_PROPERTIES, delimited(1, MARK) + delimited(2, tensor.name)) if mark else b""
+        return made + delimited(RAW, bytes(read(tensor))) + name
     place = delimited(1, "location") + delimited(2, tensor.name)
     return made + delimited(EXTERNAL, place) + integer(LOCATION, 1)

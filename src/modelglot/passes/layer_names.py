@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from modelglot.core.layer import AXES, KIND, LAYER, ROLE, WEIGHT
+from modelglot.core.encoding import Plain
+from modelglot.core.layer import AXES, KIND, LAYER, LEVEL, ROLE, WEIGHT
 from modelglot.core.tensor import Inline, Tensor
 from modelglot.core.views import part, reshaped
 
@@ -30,7 +31,13 @@ def renamed(tensors: Mapping[str, Tensor], world: str) -> dict[str, Tensor]:
     torch = world == "torch"
     made: list[tuple[str, Tensor]] = []
     for name, tensor in tensors.items():
-        made += _pieces(name, tensor) if torch and _is_recurrent(tensor) else [(_named(name, tensor, torch), tensor)]
+        parts = _directions(tensor) if torch else None
+        if parts is not None:
+            made += parts
+        elif torch and _is_recurrent(tensor):
+            made += _pieces(name, tensor)
+        else:
+            made.append((_named(name, tensor, torch), tensor))
     if len({name for name, _ in made}) < len(made):
         return dict(tensors)
     return {name: replace(tensor, name=name) for name, tensor in made}
@@ -51,6 +58,29 @@ def _is_recurrent(tensor: Tensor) -> bool:
     """A weight of a layer that the source names, in one direction."""
     one_way = "n" not in (tensor.extra.get(AXES) or "")
     return tensor.extra.get(KIND) in ("lstm", "gru", "rnn") and LAYER in tensor.extra and one_way
+
+
+def _directions(tensor: Tensor) -> list[tuple[str, Tensor]] | None:
+    """A weight of ONNX's recurrent layers, which holds all directions, as PyTorch's: one each, and two biases."""
+    axes, layer, role = tensor.extra.get(AXES), tensor.extra.get(LAYER), str(tensor.extra.get(ROLE))
+    if tensor.extra.get(KIND) not in ("lstm", "gru", "rnn") or not isinstance(layer, str) or axes not in ("noi", "no"):
+        return None
+    if not isinstance(tensor.encoding, Plain):
+        return None
+    level, made = tensor.extra.get(LEVEL, 0), list[tuple[str, Tensor]]()
+    for number in range(tensor.shape[0]):
+        one = reshaped(part(tensor, number, number + 1), tensor.shape[1:])
+        end = f"l{level}" + "_reverse" * number
+        begin = layer.replace("/", ".")
+        if role == "bias":
+            half = one.shape[0] // 2
+            made += [
+                (f"{begin}.bias_ih_{end}", part(one, 0, half)),
+                (f"{begin}.bias_hh_{end}", part(one, half, 2 * half)),
+            ]
+        else:
+            made.append((f"{begin}.{_RECURRENT[role].removesuffix('l0')}{end}", one))
+    return made
 
 
 def _pieces(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:

@@ -6,15 +6,18 @@ order of its axes (Transpose). One whose uses disagree is not described.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from modelglot.core.layer import GROUPS, Use, agreed, describe
+from modelglot.core.layer import GROUPS, LAYER, LEVEL, Use, agreed, describe
 from modelglot.core.tensor import Tensor
 from modelglot.formats.onnx.walk import Node, Ref
 
 _KERNEL = {1: "w", 2: "hw", 3: "dhw"}
 _DOMAINS = ("", "ai.onnx", "com.microsoft")
+_NUMBERED = re.compile(r"onnx::\w+_\d+|(?:val_|_v_)?\d+|.*/Constant(?:_\d+)?_output_0", re.ASCII)
+_LEVEL = re.compile(r"_(\d+)$", re.ASCII)
 _SAME = ("Identity", "Cast", "DequantizeLinear")
 
 
@@ -24,6 +27,7 @@ Shape = Callable[[int], tuple[int, ...]]  # of an input; () where it is no weigh
 def described(nodes: Iterable[Node], tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
     """Entries for ``Tensor.extra`` by name."""
     found: dict[str, list[dict[str, Any]]] = {}
+    users: dict[str, set[str]] = {}  # names of the nodes that use a weight without a name of its own
     dense: set[tuple[int, str]] = set()  # results of a product with a weight, by scope: what is added is its bias
     for node in nodes:
         if node.domain not in _DOMAINS:
@@ -43,9 +47,34 @@ def described(nodes: Iterable[Node], tensors: Mapping[str, Tensor]) -> dict[str,
             ref = refs[use.input] if use.input < len(refs) else None
             if ref is not None:
                 found.setdefault(ref.tensor, []).append(_entries(use, ref, node))
+                if is_anonymous(ref.tensor):
+                    users.setdefault(ref.tensor, set()).add(node.name)
                 if use.kind == "dense" and use.role == "kernel" and len(node.inputs) == 2:
                     dense.update((id(node.scope), value) for value in node.outputs)
-    return agreed(found)
+    made = agreed(found)
+    return {n: {**extra, **_layer(users[n])} if n in users else extra for n, extra in made.items()}
+
+
+def is_anonymous(name: str) -> bool:
+    """True where an exporter only numbered a tensor, which it does when it has changed it: ``onnx::MatMul_123``."""
+    return _NUMBERED.fullmatch(name) is not None
+
+
+def _layer(users: set[str]) -> dict[str, Any]:
+    """The layer that the one node which uses a weight is named after: ``/encoder/layers.0/fc/MatMul``.
+
+    A part of such a path that goes on where the one before ends has that one inside: ``/fc/fc.1/`` is ``fc.1``.
+    """
+    path = [part for part in next(iter(users)).split("/") if part] if len(users) == 1 else []
+    layer: list[str] = []
+    for part in path[:-1]:
+        if layer and part.startswith(layer[-1] + "."):
+            layer.pop()
+        layer.append(part)
+    if not layer:
+        return {}
+    level = _LEVEL.search(path[-1])
+    return {LAYER: "/".join(layer), **({LEVEL: int(level[1])} if level else {})}
 
 
 def _pass_on(node: Node, refs: list[Ref | None], tensors: Mapping[str, Tensor]) -> None:

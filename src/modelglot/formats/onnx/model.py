@@ -10,12 +10,13 @@ from modelglot.containers.protobuf_file import message
 from modelglot.core.errors import InvalidFileError, located, printable
 from modelglot.core.format import FileSet
 from modelglot.core.graph import Graph, Signature, counted
+from modelglot.core.layer import KIND, LAYER
 from modelglot.core.limits import Limits
 from modelglot.core.metadata import Entry, Metadata
 from modelglot.core.model import Model
 from modelglot.core.notes import Note
 from modelglot.core.tensor import Tensor
-from modelglot.formats.onnx.layers import described
+from modelglot.formats.onnx.layers import described, is_anonymous
 from modelglot.formats.onnx.ports import port, port_name
 from modelglot.formats.onnx.tensors import Reader, pair
 from modelglot.formats.onnx.walk import Walk
@@ -52,7 +53,7 @@ def read(files: FileSet, limits: Limits) -> Model:
         tensors,
         "tensors only" if container else None,
         _metadata(about, walk.texts, container),
-        notes=(*walk.notes, *_notes(about, walk)),
+        notes=(*walk.notes, *_notes(about, walk), *_unnamed(tensors)),
         graph=graph,
     )
 
@@ -116,6 +117,18 @@ def _graph(walk: Walk, tensors: Mapping[str, Tensor], limits: Limits) -> Graph:
     inputs = [i for i in walk.inputs if port_name(i) not in tensors]  # IR 3 lists the weights among the inputs
     signature = Signature("main", tuple(port(i, limits) for i in inputs), tuple(port(o, limits) for o in walk.outputs))
     return Graph("ONNX", (signature,), counted(walk.operators), tuple(walk.functions), about=_ABOUT)
+
+
+def _unnamed(tensors: Mapping[str, Tensor]) -> Iterator[Note]:
+    """Exporters number a weight that they changed: a transposed one, or a batch norm fused into a convolution."""
+    numbered = [n for n, t in tensors.items() if is_anonymous(n) and t.extra.get(KIND) is not None]
+    if numbered:
+        convolutions = sum("conv" in str(tensors[name].extra[KIND]) for name in numbered)
+        fused = f"; {convolutions:,} are of convolutions, into which batch norms may be fused" * bool(convolutions)
+        known = sum(LAYER in tensors[name].extra for name in numbered)
+        hint = f"; `--layout` names {known:,} by their layer" * bool(known)
+        text = f"{len(numbered):,} weights have a number for a name, such as {printable(numbered[0], code=True)}"
+        yield Note("numbered", text + fused + hint)
 
 
 def _notes(about: About, walk: Walk) -> Iterator[Note]:
