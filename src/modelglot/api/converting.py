@@ -14,6 +14,7 @@ from modelglot.api.graphs import graph_target, in_container, plan_program
 from modelglot.api.language_graph import put_graph, unfolded
 from modelglot.api.lightning import to_lightning
 from modelglot.api.methods import decoded
+from modelglot.api.onnx_family import by_family, check_layers
 from modelglot.api.original import FILE, from_meta, is_original
 from modelglot.api.reading import PathLike, read_model
 from modelglot.api.target import Target, by_suffix, resolve_target, to_bytes
@@ -92,6 +93,8 @@ def make_plan(
     place = resolve_target(aim, to, kind, to_bytes(max_shard_size), settings)
     place = _in_dialect(place, dialect, to, plain) if dialect else place
 
+    recognised = by_family(original, origin, limits) if into == "gguf" and not container else None
+    original = recognised or original
     original = in_container(original, place, container)
     draft = drafting.Draft(original, origin, settings or {}, limits, [f"read {original.format}"])
     if (into or dialect) and is_original(original):
@@ -101,6 +104,8 @@ def make_plan(
     drafting.turn_axes(draft, place, layout, axes)
     drafting.take_names(draft, list(rename_rules), lora_format)
     drafting.translate_and_cast(draft, into, dialect, dtype, rounding)
+    if recognised is not None:
+        check_layers(draft.model)
     if lightning:
         draft.model = to_lightning(draft.model, place.format, draft.settings)
         draft.route.append("a Lightning checkpoint")

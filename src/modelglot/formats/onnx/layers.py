@@ -27,7 +27,7 @@ Shape = Callable[[int], tuple[int, ...]]  # of an input; () where it is no weigh
 def described(nodes: Iterable[Node], tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
     """Entries for ``Tensor.extra`` by name."""
     found: dict[str, list[dict[str, Any]]] = {}
-    users: dict[str, set[str]] = {}  # names of the nodes that use a weight without a name of its own
+    users: dict[str, set[str]] = {}  # paths of the nodes that use a weight without a name of its own
     dense: set[tuple[int, str]] = set()  # results of a product with a weight, by scope: what is added is its bias
     for node in nodes:
         if node.domain not in _DOMAINS:
@@ -48,7 +48,7 @@ def described(nodes: Iterable[Node], tensors: Mapping[str, Tensor]) -> dict[str,
             if ref is not None:
                 found.setdefault(ref.tensor, []).append(_entries(use, ref, node))
                 if is_anonymous(ref.tensor):
-                    users.setdefault(ref.tensor, set()).add(node.name)
+                    users.setdefault(ref.tensor, set()).add(f"{node.module}/{node.name}" if node.module else node.name)
                 if use.kind == "dense" and use.role == "kernel" and len(node.inputs) == 2:
                     dense.update((id(node.scope), value) for value in node.outputs)
     made = agreed(found)

@@ -6,6 +6,7 @@ function after the way to it: ``If_0.then_branch.weight``, ``domain::function.we
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ from modelglot.formats.onnx.tensors import Proto, Reader, parse
 # fields of ModelProto, GraphProto, NodeProto, AttributeProto and FunctionProto, by number
 GRAPH, TRAINING, FUNCTION = 7, 20, 25
 NODE, GRAPH_NAME, INITIALIZER, GRAPH_DOC, INPUT, OUTPUT, SPARSE = 1, 2, 5, 10, 11, 12, 15
-_INPUT, _OUTPUT, _NAME, _OPERATOR, _ATTRIBUTE, _DOMAIN = 1, 2, 3, 4, 5, 7
+_INPUT, _OUTPUT, _NAME, _OPERATOR, _ATTRIBUTE, _DOMAIN, _NODE_PROPERTY = 1, 2, 3, 4, 5, 7, 9
+_SCOPES = b"pkg.torch.onnx.name_scopes"  # property of a node: the modules around it, as PyTorch's exporter writes them
+_MODULES = re.compile(r"'([^']*)'")
 _ONE_TENSOR, _ONE_GRAPH, _TENSORS, _GRAPHS, _ONE_SPARSE, _SPARSES = 5, 6, 10, 11, 22, 23
 _FUNCTION_NODE, _FUNCTION_DOMAIN, _OVERLOAD = 7, 10, 13
 
@@ -68,7 +71,17 @@ class Node:
     name: str
     inputs: list[str]
     outputs: list[str]
+    module: str = ""  # that it was exported from, where the file says it
     attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def _module(entry: Field) -> str:
+    """The innermost module of a node's ``name_scopes``: ``['', 'encoder', 'encoder.fc', 'linear']``."""
+    parts = {part.number: part for part in entry.fields() if part.number in (1, 2)}
+    if 1 not in parts or 2 not in parts or bytes(parts[1].bytes) != _SCOPES:
+        return ""
+    found = _MODULES.findall(parts[2].text)
+    return found[-2] if len(found) > 1 else ""
 
 
 @dataclass(slots=True)
@@ -151,6 +164,8 @@ class Walk:
                 node.name = part.text
             elif number == _DOMAIN:
                 node.domain = part.text
+            elif number == _NODE_PROPERTY:
+                node.module = _module(part) or node.module
         standard = node.domain in ("", "ai.onnx")
         self.operators[node.operator if standard else f"{node.domain}.{node.operator}"] += 1
         around = (*around, whole)
