@@ -22,6 +22,7 @@ _VERBS = {
     "digest": "modelglot.cli.comparing",
     "pack": "modelglot.cli.packing",
     "check": "modelglot.cli.checking",
+    "scan": "modelglot.cli.scanning",
     "formats": "modelglot.cli.listing",
     "doctor": "modelglot.cli.doctor",
 }

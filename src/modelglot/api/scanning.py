@@ -1,0 +1,66 @@
+"""scan(): one verdict a file. Nothing is skipped silently, and one bad file never ends the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from modelglot.api.reading import PathLike, detect
+from modelglot.core.errors import CannotOpenError, ModelFileError, UnknownFormatError
+from modelglot.core.format import Format
+from modelglot.core.limits import Limits
+from modelglot.core.notes import Finding
+from modelglot.features.scan.known import Allowed, allowances
+from modelglot.features.scan.report import INCOMPLETE, UNKNOWN, FileScan, ScanReport
+from modelglot.features.scan.scan import scan_file
+from modelglot.sources.file import FileSource, LocalFiles
+
+
+def scan(
+    paths: PathLike | Iterable[PathLike], *, allow: Iterable[str] = (), limits: Limits | None = None, jobs: int = 2
+) -> ScanReport:
+    """The verdicts on files, and on all files of folders, in the order of their names.
+
+    ``allow`` vouches for globals (`module.name`, `module.name=called`). Raises CannotOpenError for a path that is not
+    there; whatever is wrong inside becomes a finding.
+    """
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    allowed, bounds = allowances(allow), limits or Limits()
+    names = [name for path in given for name in _files(os.fspath(path))]
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        return ScanReport(tuple(pool.map(lambda name: _one(name, allowed, bounds), names)))
+
+
+def _files(path: str) -> Iterator[str]:
+    if not os.path.lexists(path):
+        raise CannotOpenError("no such file or folder", path=path)
+    if not os.path.isdir(path):
+        yield path
+        return
+    for folder, below, names in os.walk(path):
+        below.sort()
+        for name in sorted(names):
+            yield os.path.join(folder, name)
+
+
+def _one(path: str, allowed: Allowed, limits: Limits) -> FileScan:
+    try:
+        source = FileSource(path)
+    except ModelFileError as error:
+        return FileScan(path, "cannot be opened", (Finding(INCOMPLETE, UNKNOWN, error.what, path),))
+    files = LocalFiles(path)
+    try:
+        return scan_file(source, limits, allowed, _format(path), files)
+    except RecursionError:
+        return FileScan(path, "too deep", (Finding(INCOMPLETE, UNKNOWN, "nested too deeply to be read", path),))
+    finally:
+        files.close()
+        source.close()
+
+
+def _format(path: str) -> Format | None:
+    try:
+        return detect(path)[0]
+    except (UnknownFormatError, ModelFileError):
+        return None

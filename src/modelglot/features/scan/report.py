@@ -1,0 +1,72 @@
+"""The typed result of a scan: one verdict a file, and what led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from modelglot.core.notes import Finding
+
+SAFE, UNKNOWN, UNSAFE = "safe", "unknown", "unsafe"
+ORDER = (SAFE, UNKNOWN, UNSAFE)
+INCOMPLETE = "incomplete"  # the rule of what could not be read; it never lowers a verdict
+
+
+@dataclass(frozen=True, slots=True)
+class FileScan:
+    """``safe``: read whole, and everything named in it is known to be data. ``unknown``: loading it needs code that
+    nobody here knows, or something could not be read. ``unsafe``: it would do more than load."""
+
+    path: str
+    kind: str  # what the file is, in words
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> str:
+        return max((f.severity for f in self.findings), key=ORDER.index, default=SAFE)
+
+    @property
+    def incomplete(self) -> bool:
+        return any(f.rule == INCOMPLETE for f in self.findings)
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "kind": self.kind,
+            "verdict": self.verdict,
+            "incomplete": self.incomplete,
+            "findings": [
+                {"rule": f.rule, "severity": f.severity, "what": f.what, "member": f.member, "offset": f.offset,
+                 "hint": f.hint}
+                for f in self.findings
+            ],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ScanReport:
+    files: tuple[FileScan, ...]
+
+    @property
+    def verdict(self) -> str:
+        return max((f.verdict for f in self.files), key=ORDER.index, default=SAFE)
+
+    @property
+    def incomplete(self) -> bool:
+        return any(f.incomplete for f in self.files)
+
+    def document(self) -> dict[str, Any]:
+        counts = {name: sum(f.verdict == name for f in self.files) for name in ORDER}
+        return {
+            "schema": "modelglot.scan/1",
+            "verdict": self.verdict,
+            "incomplete": self.incomplete,
+            "counts": counts,
+            "files": [f.document() for f in self.files],
+        }
+
+
+def sorted_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The worst first, each once."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda f: -ORDER.index(f.severity)))
