@@ -133,6 +133,25 @@ class Mixed(nn.Module):
         return x.view(columns, rows) * total * scale + len(self.sizes) + min(rows, 3)
 
 
+class Reshaped(nn.Module):
+    """A reshaped tensor that is changed alone, and its source not read again."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.transpose(0, 1).contiguous()
+        y[0] = 1.0
+        z = y.reshape(-1)
+        z += 1
+        return z
+
+
+class Unsure(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        y = x * 2
+        z = y.reshape(-1)
+        z += 1
+        return y
+
+
 def t(*values: float) -> Tensor:
     return torch.tensor(values)
 
@@ -146,5 +165,6 @@ CASES = {
     "collect": (Collect, ["x=f32[time,2,2]"], [(torch.randn(n, 2, 2),) for n in (1, 4)]),
     "collect, unrolled": (Collect, ["x=f32[3,n,2]"], [(torch.randn(3, 2, 2),)]),
     "in place": (InPlace, ["x=f32[4,2]", "n=i64[]"], [(torch.randn(4, 2), n) for n in (0, 3)]),
+    "reshaped": (Reshaped, ["x=f32[2,3]"], [(torch.randn(2, 3),)]),
     "mixed": (Mixed, ["x=f32[n,4]"], [(torch.randn(3, 4),), (torch.randn(2, 4),)]),
 }

@@ -103,6 +103,11 @@ def test_what_is_known_is_no_node(tmp_path: Path) -> None:
     assert known.run(None, {"x": np.array([2], "f4")})[0].tolist() == [8]
 
 
+def test_what_is_a_view_or_a_copy_by_chance_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="as memory happens to lie"):
+        exported(torch.jit.script(flow.Unsure()), ["x=f32[2,3]"], tmp_path)
+
+
 def test_state_is_an_input_and_an_output(tmp_path: Path) -> None:
     made = torch.jit.script(flow.Counting())
     session = exported(made, ["x=f32[3]", "total=f32[3]"], tmp_path)

@@ -35,7 +35,7 @@ def random_inputs(ports: Mapping[str, Port], seed: int = 0) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for name, port in ports.items():
         if port.dtype not in _NUMPY:
-            raise UnsupportedError(f"random numbers of type `{port.dtype}` are not made")
+            raise UnsupportedError(f"inputs of type `{port.dtype}` are not made")
         shape = [d if isinstance(d, int) else sizes.setdefault(d, 2 + len(sizes)) for d in port.dims]
         kind: Any = _NUMPY[port.dtype]
         whole = np.issubdtype(kind, np.integer) or kind is np.bool_
