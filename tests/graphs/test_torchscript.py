@@ -220,6 +220,13 @@ def test_inputs_that_are_wrong(case: str, tmp_path: Path) -> None:
         convert(tmp_path / "m.pt", tmp_path / "m.onnx", wishes=Wishes(tuple(inputs)))
 
 
+@pytest.mark.parametrize("module", [torch.nn.Conv1d(3, 2, 1), torch.nn.LSTM(3, 2), torch.nn.Linear(3, 2)])
+def test_a_size_that_does_not_fit(module: Any, tmp_path: Path) -> None:
+    made = torch.jit.trace(module, torch.randn(2, 3, 3), check_trace=False)
+    with pytest.raises(UnsupportedError):
+        exported(made, ["f32[2,4,4]"], tmp_path)
+
+
 def test_a_module_in_training_mode_is_refused(tmp_path: Path) -> None:
     torch.jit.script(torch.nn.Sequential(torch.nn.Dropout())).save(tmp_path / "m.pt")
     with pytest.raises(UnsupportedError, match="training mode"):

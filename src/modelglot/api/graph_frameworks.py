@@ -165,7 +165,8 @@ def _planned(
     path = os.path.join(made.folder.name, made.result["model"])
     model = read_model(path, format="onnx", limits=limits)
     wanted = made.outputs if "outputs" in made.result else None
-    check = GraphCheck(place.options.name or "", made.runtime, made.inputs, wanted, made.left, holds=made.folder)
+    check = GraphCheck(place.options.name or "", made.runtime, made.inputs, wanted, made.left,
+                       loads=made.wishes.check, holds=made.folder)  # fmt: skip
     options: Options = framed(place.format, place.options, path, limits)
     notes = tuple(n for n in made.original.notes if n.level == "warning")
     model = replace(model, notes=(*notes, *model.notes))

@@ -44,6 +44,8 @@ def convolution(
     strides, dilations = g.ints_of(stride, axes, "stride"), g.ints_of(dilation, axes, "dilation")
     alone = g.rank(x) == axes + 1  # one sample without a batch
     x = g.unsqueeze(x, [0]) if alone else x
+    inner = g.int_of(g.size(weight, 0 if transposed else 1), "channels")
+    g.fits(x, 1, inner if transposed else inner * groups, "the convolution")
     pads = _pads(g, padding, weight, dilations)
     common: dict[str, Any] = {
         "kernel_shape": g.ints_of(g.sizes(weight)[2:], axes, "kernel"), "strides": strides, "dilations": dilations,
