@@ -107,6 +107,20 @@ class Counting(nn.Module):
         return self.total * 2
 
 
+class Several(nn.Module):
+    """A method beside `forward`, whose loop goes over a range with a step."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    @torch.jit.export
+    def sums(self, x: Tensor, step: int) -> Tensor:
+        found: List[Tensor] = []  # noqa: UP006
+        for i in range(0, x.size(0), step):
+            found.append(x[i : i + step].sum())
+        return torch.stack(found)
+
+
 class Named(nn.Module):
     def forward(self, x: Tensor, more: List[Tensor]) -> Dict[str, Tuple[Tensor, Tensor]]:  # noqa: UP006
         return {"sum": (x, x), "both": (more[0] + x, more[1])}

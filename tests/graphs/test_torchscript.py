@@ -103,6 +103,18 @@ def test_what_is_known_is_no_node(tmp_path: Path) -> None:
     assert known.run(None, {"x": np.array([2], "f4")})[0].tolist() == [8]
 
 
+@pytest.mark.parametrize(("inputs", "step"), [(["x=f32[n]", "step=3"], 3), (["x=f32[7]", "step=i64[]"], 2)])
+def test_another_method(inputs: list[str], step: int, tmp_path: Path) -> None:
+    torch.jit.script(flow.Several()).save(tmp_path / "m.pt")
+    settings = {"torchscript:method": "sums"}
+    convert(tmp_path / "m.pt", tmp_path / "m.onnx", settings=settings, wishes=Wishes(tuple(inputs), allow_code=True))
+    session = ort.InferenceSession(tmp_path / "m.onnx")
+    x = np.arange(7, dtype="f4")
+    feed = {"x": x, "step": np.array(step)}
+    found = session.run(None, {i.name: feed[i.name] for i in session.get_inputs()})[0]
+    assert found.tolist() == [float(x[i : i + step].sum()) for i in range(0, 7, step)]
+
+
 def test_what_is_a_view_or_a_copy_by_chance_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="as memory happens to lie"):
         exported(torch.jit.script(flow.Unsure()), ["x=f32[2,3]"], tmp_path)

@@ -25,6 +25,7 @@ from modelglot.graphs.workers.job import load
 from modelglot.sources.file import LocalFiles
 
 _NAME = "model.onnx"
+_METHOD = "torchscript:method"  # a setting: another method than `forward`
 _CONFIG = "keras:model_config"  # without it a file has weights only
 
 
@@ -79,12 +80,12 @@ def _torchscript(
 ) -> tuple[Plan, Target]:
     from modelglot.graphs.torchscript.export import export
 
-    files = LocalFiles(source)
+    files, method = LocalFiles(source), place.options.settings.get(_METHOD, "forward")
     try:
         refs = files.refs
         made = export(
             files, parse_inputs(wishes.inputs), limits or Limits(),
-            lambda t: read(t, lambda number: files.open(refs()[number].name)),
+            lambda t: read(t, lambda number: files.open(refs()[number].name)), method,
         )  # fmt: skip
     finally:
         files.close()
@@ -97,10 +98,10 @@ def _torchscript(
 
     def wanted(folder: str) -> list[Array]:
         job = {
-            "model": os.path.abspath(source), "method": "forward", "inputs": saved(folder, inputs),
+            "model": os.path.abspath(source), "method": method, "inputs": saved(folder, inputs),
             "fixed": {name: fixed.value for name, fixed in made.fixed.items()}, "states": [n for n, _ in made.states],
         }  # fmt: skip
-        result = process.call("torchscript", job, folder, extra="torch", python=wishes.python)
+        result = process.call("torchscript", job, folder, extra="torch", python=wishes.python, said="PyTorch")
         return list(load(folder, result["outputs"]).values())
 
     check = GraphCheck(place.options.name or "", "PyTorch", inputs, wanted, left)

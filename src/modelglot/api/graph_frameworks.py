@@ -29,6 +29,7 @@ from modelglot.passes.component import choose
 from modelglot.sources.file import LocalFiles
 
 TF_OPSET, TORCH_OPSET = 18, 20
+_SIGNATURE = "tf:signature"  # a setting: of a SavedModel that has several
 _LIBRARIES = ("torchvision", "timm", "transformers")
 KINDS = {
     "tf-saved-model": "saved-model",
@@ -51,9 +52,13 @@ def tensorflow(
     folder = tempfile.TemporaryDirectory(prefix="modelglot-")
     job = {
         "source": os.path.abspath(_folder_of(source) if original.format == "tf-saved-model" else source),
-        "kind": KINDS[original.format], "shapes": shapes, "fixed": fixed, "signature": None, "opset": TF_OPSET,
+        "kind": KINDS[original.format],
+        "shapes": shapes,
+        "fixed": fixed,
+        "signature": place.options.settings.get(_SIGNATURE),
+        "opset": TF_OPSET,
         "code": wishes.allow_code,
-    }  # fmt: skip
+    }
     result = process.call("tensorflow", job, folder.name, extra="tf2onnx", python=wishes.python)
     inputs = load(folder.name, result["inputs"]) if "inputs" in result else {}
     left = f"TensorFlow does not run it on random inputs: {printable(result['unrun'])}" if "unrun" in result else None

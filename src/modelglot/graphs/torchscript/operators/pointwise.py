@@ -352,3 +352,15 @@ def dropout(g: Kit, x: Any, p: float = 0.5, train: Any = False) -> Any:
     if train:
         raise UnsupportedError("the module is in training mode (dropout)", hint="save it after `module.eval()`")
     return x
+
+
+@TABLE("__range_length")
+def range_length(g: Kit, start: Any, stop: Any, step: Any) -> Any:
+    """How often a loop over a range turns."""
+    span = g.op("Sub", g.op("Add", g.op("Sub", stop, start), step), g.op("Sign", step))
+    return g.op("Max", floor_divide(g, span, step), g.constant(0, dtypes.INT64))
+
+
+@TABLE("__derive_index")
+def derive_index(g: Kit, turn: Any, start: Any, step: Any) -> Any:
+    return g.op("Add", start, g.op("Mul", turn, step))
