@@ -7,7 +7,7 @@ from typing import Any
 from modelglot.core.errors import UnsupportedError
 from modelglot.graphs.torchscript import dtypes
 from modelglot.graphs.torchscript.kit import Kit
-from modelglot.graphs.torchscript.operators.shape import _LAST
+from modelglot.graphs.torchscript.operators.parts import LAST
 from modelglot.graphs.torchscript.operators.table import Table
 
 TABLE = Table()
@@ -97,7 +97,7 @@ def _cut(g: Kit, x: Any, pad: Any) -> tuple[Any, list[Any]]:
         begin, end = pad[2 * pair], pad[2 * pair + 1]
         axis = g.rank(x) - 1 - pair
         if begin < 0 or end < 0:
-            x = g.slice(x, axis, max(-begin, 0), end if end < 0 else _LAST)
+            x = g.slice(x, axis, max(-begin, 0), end if end < 0 else LAST)
             left[2 * pair], left[2 * pair + 1] = max(begin, 0), max(end, 0)
     return x, left
 
