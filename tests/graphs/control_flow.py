@@ -107,6 +107,20 @@ class Counting(nn.Module):
         return self.total * 2
 
 
+class Several(nn.Module):
+    """A method beside `forward`, whose loop goes over a range with a step."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    @torch.jit.export
+    def sums(self, x: Tensor, step: int) -> Tensor:
+        found: List[Tensor] = []  # noqa: UP006
+        for i in range(0, x.size(0), step):
+            found.append(x[i : i + step].sum())
+        return torch.stack(found)
+
+
 class Named(nn.Module):
     def forward(self, x: Tensor, more: List[Tensor]) -> Dict[str, Tuple[Tensor, Tensor]]:  # noqa: UP006
         return {"sum": (x, x), "both": (more[0] + x, more[1])}
@@ -133,6 +147,25 @@ class Mixed(nn.Module):
         return x.view(columns, rows) * total * scale + len(self.sizes) + min(rows, 3)
 
 
+class Reshaped(nn.Module):
+    """A reshaped tensor that is changed alone, and its source not read again."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.transpose(0, 1).contiguous()
+        y[0] = 1.0
+        z = y.reshape(-1)
+        z += 1
+        return z
+
+
+class Unsure(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        y = x * 2
+        z = y.reshape(-1)
+        z += 1
+        return y
+
+
 def t(*values: float) -> Tensor:
     return torch.tensor(values)
 
@@ -146,5 +179,6 @@ CASES = {
     "collect": (Collect, ["x=f32[time,2,2]"], [(torch.randn(n, 2, 2),) for n in (1, 4)]),
     "collect, unrolled": (Collect, ["x=f32[3,n,2]"], [(torch.randn(3, 2, 2),)]),
     "in place": (InPlace, ["x=f32[4,2]", "n=i64[]"], [(torch.randn(4, 2), n) for n in (0, 3)]),
+    "reshaped": (Reshaped, ["x=f32[2,3]"], [(torch.randn(2, 3),)]),
     "mixed": (Mixed, ["x=f32[n,4]"], [(torch.randn(3, 4),), (torch.randn(2, 4),)]),
 }

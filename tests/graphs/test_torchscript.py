@@ -103,6 +103,23 @@ def test_what_is_known_is_no_node(tmp_path: Path) -> None:
     assert known.run(None, {"x": np.array([2], "f4")})[0].tolist() == [8]
 
 
+@pytest.mark.parametrize(("inputs", "step"), [(["x=f32[n]", "step=3"], 3), (["x=f32[7]", "step=i64[]"], 2)])
+def test_another_method(inputs: list[str], step: int, tmp_path: Path) -> None:
+    torch.jit.script(flow.Several()).save(tmp_path / "m.pt")
+    settings = {"torchscript:method": "sums"}
+    convert(tmp_path / "m.pt", tmp_path / "m.onnx", settings=settings, wishes=Wishes(tuple(inputs), allow_code=True))
+    session = ort.InferenceSession(tmp_path / "m.onnx")
+    x = np.arange(7, dtype="f4")
+    feed = {"x": x, "step": np.array(step)}
+    found = session.run(None, {i.name: feed[i.name] for i in session.get_inputs()})[0]
+    assert found.tolist() == [float(x[i : i + step].sum()) for i in range(0, 7, step)]
+
+
+def test_what_is_a_view_or_a_copy_by_chance_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="as memory happens to lie"):
+        exported(torch.jit.script(flow.Unsure()), ["x=f32[2,3]"], tmp_path)
+
+
 def test_state_is_an_input_and_an_output(tmp_path: Path) -> None:
     made = torch.jit.script(flow.Counting())
     session = exported(made, ["x=f32[3]", "total=f32[3]"], tmp_path)
@@ -213,6 +230,13 @@ def test_inputs_that_are_wrong(case: str, tmp_path: Path) -> None:
     torch.jit.script(flow.Plain()).save(tmp_path / "m.pt")
     with pytest.raises(UnsupportedError, match=text):
         convert(tmp_path / "m.pt", tmp_path / "m.onnx", wishes=Wishes(tuple(inputs)))
+
+
+@pytest.mark.parametrize("module", [torch.nn.Conv1d(3, 2, 1), torch.nn.LSTM(3, 2), torch.nn.Linear(3, 2)])
+def test_a_size_that_does_not_fit(module: Any, tmp_path: Path) -> None:
+    made = torch.jit.trace(module, torch.randn(2, 3, 3), check_trace=False)
+    with pytest.raises(UnsupportedError):
+        exported(made, ["f32[2,4,4]"], tmp_path)
 
 
 def test_a_module_in_training_mode_is_refused(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from modelglot.graphs.wishes import Wishes
 from modelglot.graphs.workers.job import load
 from modelglot.sources.file import LocalFiles
 
+_NAME = "model.onnx"
+_METHOD = "torchscript:method"  # a setting: another method than `forward`
 _CONFIG = "keras:model_config"  # without it a file has weights only
 
 
@@ -43,11 +45,13 @@ def plan_graph(
 
     ``changes`` are choices by name that change tensors, which a graph does not allow.
     """
-    format = registry.get(to) if to else by_suffix(target)
-    if format is None or format.info.name != "onnx":
-        return None
-    make = graph_frameworks.pytorch if wishes.entry is not None else _EXPORTERS.get(original.format)
-    if make is None or (wishes.entry is None and original.format == "keras-h5" and _CONFIG not in original.metadata):
+    make = _exporter(original, target, to, wishes)
+    if make is None:
+        if wishes.inputs or wishes.entry:
+            raise UnsupportedError(
+                "`--input` and `--model` are for graphs on their way to ONNX",
+                hint="name a target such as `model.onnx`; of weights without a graph, name the model with `--model`",
+            )
         return None
     made = sorted(name for name, value in changes.items() if value)
     if made:
@@ -56,10 +60,19 @@ def plan_graph(
             hint="export first; or `--plain` for the tensors without the graph",
         )
     place = resolve_target(target, to, original.format, None, settings)
-    name = place.options.name or "model.onnx"
-    return make(
-        original, source, replace(place, options=replace(place.options, name=name, folder=False)), wishes, allow, limits
-    )
+    if place.options.name is None:  # a folder, which gets one file
+        place = replace(place, options=replace(place.options, name=_NAME, folder=True))
+    return make(original, source, place, wishes, allow, limits)
+
+
+def _exporter(original: Model, target: str, to: str | None, wishes: Wishes) -> Exporter | None:
+    format = registry.get(to) if to else by_suffix(target)
+    if format is None or format.info.name != "onnx":
+        return None
+    if wishes.entry is not None:
+        return graph_frameworks.pytorch
+    weights_only = original.format == "keras-h5" and _CONFIG not in original.metadata
+    return None if weights_only else _EXPORTERS.get(original.format)
 
 
 def _torchscript(
@@ -67,26 +80,30 @@ def _torchscript(
 ) -> tuple[Plan, Target]:
     from modelglot.graphs.torchscript.export import export
 
-    files = LocalFiles(source)
+    files, method = LocalFiles(source), place.options.settings.get(_METHOD, "forward")
     try:
         refs = files.refs
         made = export(
             files, parse_inputs(wishes.inputs), limits or Limits(),
-            lambda t: read(t, lambda number: files.open(refs()[number].name)),
+            lambda t: read(t, lambda number: files.open(refs()[number].name)), method,
         )  # fmt: skip
     finally:
         files.close()
-    inputs = random_inputs(made.inputs)
+    left = None if wishes.allow_code else "PyTorch would run the code of the file; `--allow-code` allows it"
+    inputs: dict[str, Array] = {}
+    try:
+        inputs = random_inputs(made.inputs)
+    except UnsupportedError as error:  # a type that numpy lacks
+        left = error.what
 
     def wanted(folder: str) -> list[Array]:
         job = {
-            "model": os.path.abspath(source), "method": "forward", "inputs": saved(folder, inputs),
+            "model": os.path.abspath(source), "method": method, "inputs": saved(folder, inputs),
             "fixed": {name: fixed.value for name, fixed in made.fixed.items()}, "states": [n for n, _ in made.states],
         }  # fmt: skip
-        result = process.call("torchscript", job, folder, extra="torch", python=wishes.python)
+        result = process.call("torchscript", job, folder, extra="torch", python=wishes.python, said="PyTorch")
         return list(load(folder, result["outputs"]).values())
 
-    left = None if wishes.allow_code else "PyTorch would run the code of the file; `--allow-code` allows it"
     check = GraphCheck(place.options.name or "", "PyTorch", inputs, wanted, left)
     model = Model(original.format, made.files, made.tensors, notes=(*_kept(original), *made.notes))
     place = replace(

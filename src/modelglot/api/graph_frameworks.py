@@ -29,6 +29,7 @@ from modelglot.passes.component import choose
 from modelglot.sources.file import LocalFiles
 
 TF_OPSET, TORCH_OPSET = 18, 20
+_SIGNATURE = "tf:signature"  # a setting: of a SavedModel that has several
 _LIBRARIES = ("torchvision", "timm", "transformers")
 KINDS = {
     "tf-saved-model": "saved-model",
@@ -57,9 +58,13 @@ def from_tensorflow(original: Model, source: str, wishes: Wishes, limits: Limits
     folder = tempfile.TemporaryDirectory(prefix="modelglot-")
     job = {
         "source": os.path.abspath(_folder_of(source) if original.format == "tf-saved-model" else source),
-        "kind": KINDS[original.format], "shapes": shapes, "fixed": fixed, "signature": None, "opset": TF_OPSET,
+        "kind": KINDS[original.format],
+        "shapes": shapes,
+        "fixed": fixed,
+        "signature": place.options.settings.get(_SIGNATURE),
+        "opset": TF_OPSET,
         "code": wishes.allow_code,
-    }  # fmt: skip
+    }
     result = process.call("tensorflow", job, folder.name, extra="tf2onnx", python=wishes.python)
     inputs = load(folder.name, result["inputs"]) if "inputs" in result else {}
     left = f"TensorFlow does not run it on random inputs: {printable(result['unrun'])}" if "unrun" in result else None
@@ -175,7 +180,8 @@ def _planned(
     path = made.path
     model = read_model(path, format="onnx", limits=limits)
     wanted = made.outputs if "outputs" in made.result else None
-    check = GraphCheck(place.options.name or "", made.runtime, made.inputs, wanted, made.left, holds=made.folder)
+    check = GraphCheck(place.options.name or "", made.runtime, made.inputs, wanted, made.left,
+                       loads=made.wishes.check, holds=made.folder)  # fmt: skip
     options: Options = framed(place.format, place.options, path, limits)
     notes = tuple(n for n in made.original.notes if n.level == "warning")
     model = replace(model, notes=(*notes, *model.notes))

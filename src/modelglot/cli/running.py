@@ -69,7 +69,7 @@ def run_plan(
             made, place, force=force, resume=resume, threads=threads, verify=not no_verify, on_event=on_event
         )
     if as_json:
-        print_json(receipt.document())
+        print_json(receipt.document() | ({"check": place.check.said} if place.check else {}))
     else:
         write((line(("warning: ", "yellow"), note.text) for note in receipt.notes), sys.stderr)
         write([_receipt_line(receipt, place, time.monotonic() - began)])

@@ -35,7 +35,7 @@ def random_inputs(ports: Mapping[str, Port], seed: int = 0) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for name, port in ports.items():
         if port.dtype not in _NUMPY:
-            raise UnsupportedError(f"random numbers of type `{port.dtype}` are not made")
+            raise UnsupportedError(f"inputs of type `{port.dtype}` are not made")
         shape = [d if isinstance(d, int) else sizes.setdefault(d, 2 + len(sizes)) for d in port.dims]
         kind: Any = _NUMPY[port.dtype]
         whole = np.issubdtype(kind, np.integer) or kind is np.bool_
@@ -44,8 +44,8 @@ def random_inputs(ports: Mapping[str, Port], seed: int = 0) -> dict[str, Array]:
     return found
 
 
-def outputs_of(path: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """What ONNX Runtime makes of the inputs. Raises MissingExtraError, and UnsupportedError with what it refuses."""
+def session_of(path: str) -> Any:
+    """The graph loaded by ONNX Runtime. Raises MissingExtraError, and UnsupportedError with what it refuses."""
     try:
         import onnxruntime as ort
     except ModuleNotFoundError:
@@ -53,13 +53,23 @@ def outputs_of(path: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
     options = ort.SessionOptions()
     options.log_severity_level = 4
     try:
-        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        known = {i.name for i in session.get_inputs()}
-        values = session.run(None, {name: value for name, value in inputs.items() if name in known})
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its classes are its own and change
-        text = printable(str(error).replace("\n", " "), limit=400)
-        raise UnsupportedError(f"ONNX Runtime does not run the graph: {text}") from None
+        raise UnsupportedError(f"ONNX Runtime does not load the graph: {_said(error)}") from None
+
+
+def outputs_of(session: Any, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """What ONNX Runtime makes of the inputs. Raises UnsupportedError with what it refuses."""
+    known = {i.name for i in session.get_inputs()}
+    try:
+        values = session.run(None, {name: value for name, value in inputs.items() if name in known})
+    except Exception as error:
+        raise UnsupportedError(f"ONNX Runtime does not run the graph: {_said(error)}") from None
     return {o.name: np.asarray(v) for o, v in zip(session.get_outputs(), values, strict=True)}
+
+
+def _said(error: Exception) -> str:
+    return printable(str(error).replace("\n", " "), limit=400)
 
 
 def compare(found: Mapping[str, Array], wanted: Sequence[Array], tolerance: float = TOLERANCE) -> Difference:

@@ -15,7 +15,9 @@ SECONDS = 1800
 _MISSING = ("ModuleNotFoundError", "ImportError")
 
 
-def call(worker: str, job: dict[str, Any], folder: str, *, extra: str, python: str | None = None) -> dict[str, Any]:
+def call(
+    worker: str, job: dict[str, Any], folder: str, *, extra: str, python: str | None = None, said: str = "the exporter"
+) -> dict[str, Any]:
     """The result of ``modelglot.graphs.workers.<worker>``, run in a process of its own.
 
     ``python`` is another interpreter, one that has the framework. Raises MissingExtraError where a library is not there
@@ -47,7 +49,7 @@ def call(worker: str, job: dict[str, Any], folder: str, *, extra: str, python: s
         text = str(result[ERROR])
         if text.startswith(_MISSING):
             raise MissingExtraError(printable(text, limit=300), hint=f"pip install 'modelglot[{extra}]'")
-        raise UnsupportedError(f"the exporter says: {printable(text.splitlines()[0], limit=300)}", detail=_more(text))
+        raise UnsupportedError(f"{said} says: {printable(text.splitlines()[0], limit=300)}", detail=_more(text))
     return result
 
 

@@ -12,7 +12,7 @@ from modelglot.core.errors import LimitError, ModelFileError, UnsupportedError, 
 from modelglot.graphs.torchscript import plain
 from modelglot.graphs.torchscript.operators.registry import LISTS, OPERATORS
 from modelglot.graphs.torchscript.values import UNSET, Cell, Object, Raised, Scalar, Unknown
-from modelglot.graphs.torchscript.views import SAME, VIEWS, is_view
+from modelglot.graphs.torchscript.views import PERHAPS, SAME, VIEWS, is_view
 
 if TYPE_CHECKING:
     from modelglot.graphs.torchscript.interpreter import Frame, Interpreter
@@ -77,7 +77,8 @@ def _called(run: Interpreter, name: str, arguments: list[Any], named: dict[str, 
 def _boxed(run: Interpreter, name: str, made: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
     """Results as tensors of the code; views know what they are a view of."""
     first = arguments[0] if arguments else None
-    if isinstance(first, Cell) and made is run.state.read(first) and (is_view(name) or name in SAME):
+    same = name in SAME or (is_view(name) and name != "contiguous")
+    if isinstance(first, Cell) and same and made is run.state.read(first):
         return first
     view = isinstance(first, Cell) and is_view(name)
 
@@ -90,7 +91,7 @@ def _boxed(run: Interpreter, name: str, made: Any, arguments: list[Any], named: 
             return value
         found = Cell(value)
         if view and isinstance(first, Cell):
-            found.base, found.seen = first, first.version
+            found.base, found.seen, found.perhaps = first, first.version, name in PERHAPS
             found.remake = lambda: pick(again())
             write = VIEWS.get(name)
             if write is not None:

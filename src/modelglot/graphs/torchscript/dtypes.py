@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from modelglot.core.errors import UnsupportedError
@@ -16,7 +17,7 @@ BOOL, INT64, FLOAT, DOUBLE = NUMBERS["bool"], NUMBERS["i64"], NUMBERS["f32"], NU
 OF_KIND = {"bool": BOOL, "int": INT64, "float": DOUBLE}
 _RANK = ("bool", "u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64", "c64", "c128")
 _NUMPY = {"bool": np.bool_, "u8": np.uint8, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64,
-          "f16": np.float16, "f32": np.float32, "f64": np.float64}  # fmt: skip
+          "f16": np.float16, "bf16": ml_dtypes.bfloat16, "f32": np.float32, "f64": np.float64}  # fmt: skip
 
 
 def onnx_type(code: Any) -> int:
@@ -64,13 +65,3 @@ def numpy_type(onnx: int) -> Any:
     if found is None:
         raise UnsupportedError(f"constants of `{ELEMENTS[onnx].name}` are not made")
     return found
-
-
-def largest(onnx: int) -> float | int:
-    kind: Any = numpy_type(onnx)
-    return float(np.finfo(kind).max) if is_float(onnx) else int(np.iinfo(kind).max)
-
-
-def smallest(onnx: int) -> float | int:
-    kind: Any = numpy_type(onnx)
-    return float(np.finfo(kind).min) if is_float(onnx) else int(np.iinfo(kind).min)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modelglot.core.errors import UnsupportedError
 from modelglot.graphs.torchscript import loops
 from modelglot.graphs.torchscript.merge import Merge
-from modelglot.graphs.torchscript.state import Change, Place, reachable
+from modelglot.graphs.torchscript.state import Change, Place, check_merged, reachable
 from modelglot.graphs.torchscript.values import UNSET, Cell, Raised, Scalar
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def _both(run: Interpreter, node: ast.If, frame: Frame, condition: Scalar) -> No
         change = _change(place, yes.changes, no.changes)
         view = isinstance(change.owner, Cell) and change.owner.base is not None  # made again from its base
         if place[0] in outer and not view:
+            check_merged(change)
             changes.append((change, merge.of(*_news(place, yes.changes, no.changes))))
     results = merge.node(condition.value)
     frame.names = {name: made(results) for name, made in names.items()}

@@ -118,6 +118,12 @@ class Kit(Emitter):
             raise LimitError(f"{what}: {count:,} elements are made by the code, the most are {_MOST_MADE:,}")
         return count
 
+    def fits(self, value: Any, axis: int, size: Any, what: str) -> None:
+        """What ONNX's inference passes over. Raises UnsupportedError where an axis has another size than needed."""
+        found = self.dims(value)[axis]
+        if isinstance(found, int) and isinstance(size, int) and found != size:
+            raise UnsupportedError(f"{what} takes {size:,} at axis {axis} and gets {found:,}", hint="see `--input`")
+
     def ints_of(self, numbers: Any, count: int, what: str) -> list[int]:
         """``count`` numbers of a list, which may have one for all."""
         found = [numbers] if isinstance(numbers, (int, Scalar)) else list(numbers)

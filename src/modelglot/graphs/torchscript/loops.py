@@ -14,7 +14,7 @@ from modelglot.core.errors import UnsupportedError
 from modelglot.graphs.torchscript import dtypes
 from modelglot.graphs.torchscript.emitter import Dim
 from modelglot.graphs.torchscript.live import live
-from modelglot.graphs.torchscript.state import Change, Place, reachable
+from modelglot.graphs.torchscript.state import Change, Place, check_merged, reachable
 from modelglot.graphs.torchscript.values import Cell, Scalar, Sequence, Unknown, is_number
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def _same(change: Change) -> bool:
 
 def _of_change(run: Interpreter, change: Change) -> Carried:
     kit, owner = run.kit, change.owner
+    check_merged(change)
     if isinstance(owner, Cell):
         return Carried(change.old, "tensor", kit.dims(change.old), change=change)
     if isinstance(owner, list):

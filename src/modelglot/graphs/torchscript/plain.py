@@ -76,7 +76,8 @@ _IN_DOUBLE = ("div", "sqrt", "exp", "log", "sin", "cos", "tanh")
 LIFTED = frozenset(
     ("add", "sub", "mul", "div", "floordiv", "floor_divide", "remainder", "neg", "abs", "pow", "eq", "ne", "lt", "gt",
      "le", "ge", "__and__", "__or__", "__xor__", "__not__", "logical_not", "floor", "ceil", "sqrt", "exp", "log",
-     "round", "prim.min", "prim.max", "minimum", "maximum", "sin", "cos", "tanh")
+     "round", "prim.min", "prim.max", "minimum", "maximum", "sin", "cos", "tanh",
+     "__range_length", "__derive_index")
 )  # fmt: skip
 
 

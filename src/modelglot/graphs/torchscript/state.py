@@ -10,6 +10,7 @@ from typing import Any
 from modelglot.core.errors import UnsupportedError
 from modelglot.graphs.torchscript.values import Cell, Object, Unknown
 
+_PERHAPS = "a tensor is changed in place, and what is read later is a copy or a view of it, as memory happens to lie"
 Place = tuple[int, str]  # identity of what was changed, and the attribute
 
 
@@ -29,9 +30,13 @@ class State:
 
     def read(self, cell: Cell) -> Any:
         """The value of a tensor now: a view is made again where its base changed."""
+        if cell.why is not None:
+            raise UnsupportedError(cell.why)
         if cell.base is not None and cell.remake is not None:
             self.read(cell.base)
             if cell.seen != cell.base.version:
+                if cell.perhaps:
+                    raise UnsupportedError(_PERHAPS)
                 self._note(cell, "value", cell.value)
                 cell.value = cell.remake()
                 cell.seen = cell.base.version
@@ -41,6 +46,10 @@ class State:
     def store(self, cell: Cell, value: Any) -> None:
         """A new value in place, through a view into its base. Raises UnsupportedError where a view cannot."""
         if cell.base is not None:
+            if cell.perhaps:
+                self.read(cell)
+                self._part(cell)
+                return self._put(cell, "value", value)
             if cell.write is None:
                 raise UnsupportedError("a view of this kind is changed in place")
             self.read(cell)
@@ -48,6 +57,16 @@ class State:
             self._note(cell, "value", cell.value)
             cell.seen = cell.base.version
         self._put(cell, "value", value)
+
+    def _part(self, cell: Cell) -> None:
+        """From now on a tensor of its own; what it was perhaps a view of is not read any more."""
+        base = cell.base
+        while base is not None:
+            self._note(base, "why", base.why)
+            base.why, base.version = _PERHAPS, base.version + 1
+            base = base.base
+        self._note(cell, "base", cell.base)
+        cell.base = None
 
     def assign(self, owner: Object, name: str, value: Any) -> None:
         self._note(owner, name, owner.attributes.get(name, Unknown(f"`{name}` was not set")))
@@ -62,8 +81,8 @@ class State:
             self.logs[-1].setdefault((id(owner), attribute), Change(owner, attribute, old))
 
     def _put(self, cell: Cell, attribute: str, value: Any) -> None:
-        self._note(cell, attribute, cell.value)
-        cell.value = value
+        self._note(cell, attribute, getattr(cell, attribute))
+        setattr(cell, attribute, value)
         cell.version += 1
 
     @contextmanager
@@ -82,7 +101,7 @@ class State:
     def again(self, change: Change, value: Any) -> None:
         """Make a change that was undone, with the value that both ways agree on."""
         if isinstance(change.owner, Cell):
-            self._put(change.owner, "value", value)
+            self._put(change.owner, change.attribute, value)
         elif isinstance(change.owner, Object):
             self.assign(change.owner, change.attribute, value)
         else:
@@ -90,17 +109,23 @@ class State:
             restore(change, value)
 
 
+def check_merged(change: Change) -> None:
+    """Whether a tensor is a view cannot depend on a value. Raises UnsupportedError."""
+    if isinstance(change.owner, Cell) and change.attribute != "value":
+        raise UnsupportedError(_PERHAPS)
+
+
 def current(change: Change) -> Any:
     owner = change.owner
     if isinstance(owner, Cell):
-        return owner.value
+        return getattr(owner, change.attribute)
     return owner.attributes.get(change.attribute) if isinstance(owner, Object) else owner.copy()
 
 
 def restore(change: Change, value: Any) -> None:
     owner = change.owner
     if isinstance(owner, Cell):
-        owner.value = value
+        setattr(owner, change.attribute, value)
         owner.version += 1
         if owner.base is not None:
             owner.seen = owner.base.version

@@ -15,9 +15,11 @@ class Cell:
     """A variable tensor: its value (``onnx_ir.Value``) changes where the code works in place.
 
     A view is made again from its ``base`` when that changed; ``write`` puts a new value of the view into the base.
+    ``perhaps``: a copy or a view, as memory happens to lie; then neither may be read after the other changed, and
+    ``why`` says so.
     """
 
-    __slots__ = ("base", "remake", "seen", "value", "version", "write")
+    __slots__ = ("base", "perhaps", "remake", "seen", "value", "version", "why", "write")
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -26,6 +28,8 @@ class Cell:
         self.seen = 0
         self.remake: Callable[[], Any] | None = None
         self.write: Callable[[Any], Any] | None = None
+        self.perhaps = False
+        self.why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ _LAST = (1 << 63) - 1
 
 
 def is_view(name: str) -> bool:
-    return name in VIEWS or name in _SHARED
+    return name in VIEWS or name in _SHARED or name in PERHAPS
 
 
 def _put(kit: Kit, base: Any, part: Any, axis: int, start: Any, end: Any) -> Any:
@@ -76,10 +76,11 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "transpose": _transposed,
     "t": _transposed,
     "permute": _permuted,
-    **dict.fromkeys(("view", "reshape", "flatten", "squeeze", "unsqueeze", "unflatten", "view_as"), _as_base),
+    **dict.fromkeys(("view", "squeeze", "unsqueeze", "unflatten", "view_as"), _as_base),
 }
 _SHARED = frozenset(("chunk", "split", "split_with_sizes", "tensor_split", "unbind", "expand", "expand_as", "unfold",
                      "diagonal", "movedim", "real", "imag", "_item"))  # fmt: skip
-SAME = frozenset(("to", "type_as", "contiguous", "detach", "prim.data", "data", "alias", "cpu", "cuda", "dropout",
+PERHAPS = frozenset(("reshape", "reshape_as", "flatten", "contiguous"))  # a copy where the memory is no run
+SAME = frozenset(("to", "type_as", "detach", "prim.data", "data", "alias", "cpu", "cuda", "dropout",
                   "feature_dropout", "alpha_dropout", "float", "double", "half", "long", "int", "bool", "lift_fresh",
                   "prim.NumToTensor"))  # fmt: skip

@@ -11,7 +11,8 @@ from modelglot.core.errors import UnsupportedError
 from modelglot.graphs.torchscript import dtypes
 from modelglot.graphs.torchscript.kit import Kit
 from modelglot.graphs.torchscript.operators.linear import linear
-from modelglot.graphs.torchscript.operators.shape import repeat_interleave, transpose
+from modelglot.graphs.torchscript.operators.parts import repeat_interleave
+from modelglot.graphs.torchscript.operators.shape import transpose
 from modelglot.graphs.torchscript.operators.table import Table
 
 TABLE = Table()

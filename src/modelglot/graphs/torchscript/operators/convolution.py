@@ -7,7 +7,7 @@ from typing import Any
 from modelglot.core.errors import UnsupportedError
 from modelglot.graphs.torchscript import dtypes
 from modelglot.graphs.torchscript.kit import Kit
-from modelglot.graphs.torchscript.operators.shape import _LAST
+from modelglot.graphs.torchscript.operators.parts import LAST
 from modelglot.graphs.torchscript.operators.table import Table
 
 TABLE = Table()
@@ -44,6 +44,8 @@ def convolution(
     strides, dilations = g.ints_of(stride, axes, "stride"), g.ints_of(dilation, axes, "dilation")
     alone = g.rank(x) == axes + 1  # one sample without a batch
     x = g.unsqueeze(x, [0]) if alone else x
+    inner = g.int_of(g.size(weight, 0 if transposed else 1), "channels")
+    g.fits(x, 1, inner if transposed else inner * groups, "the convolution")
     pads = _pads(g, padding, weight, dilations)
     common: dict[str, Any] = {
         "kernel_shape": g.ints_of(g.sizes(weight)[2:], axes, "kernel"), "strides": strides, "dilations": dilations,
@@ -95,7 +97,7 @@ def _cut(g: Kit, x: Any, pad: Any) -> tuple[Any, list[Any]]:
         begin, end = pad[2 * pair], pad[2 * pair + 1]
         axis = g.rank(x) - 1 - pair
         if begin < 0 or end < 0:
-            x = g.slice(x, axis, max(-begin, 0), end if end < 0 else _LAST)
+            x = g.slice(x, axis, max(-begin, 0), end if end < 0 else LAST)
             left[2 * pair], left[2 * pair + 1] = max(begin, 0), max(end, 0)
     return x, left
 

@@ -50,6 +50,7 @@ def _layer(
         each = [g.op("Concat", *(_ordered(g, w[i], gates) for i in (2, 3)), axis=1) for w in weights]
         bias = _side_by_side(g, each)
     hidden = g.int_of(g.size(weights[0][1], 1), "the hidden size")
+    g.fits(x, 2, g.dims(weights[0][0])[1], f"the {kind}")
     two = len(weights) == 2
     more: dict[str, Any] = {"hidden_size": hidden, "direction": "bidirectional" if two else "forward"}
     if kind == "GRU":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from modelglot.graphs.torchscript.operators import (
+    activation,
     attention,
     convolution,
     create,
@@ -13,15 +14,20 @@ from modelglot.graphs.torchscript.operators import (
     linear,
     lists,
     norm,
+    parts,
     pointwise,
     pooling,
     recurrent,
     reduce,
     resize,
     shape,
+    types,
 )  # fmt: skip
 
-_THEMES = (pointwise, shape, reduce, linear, convolution, norm, pooling, recurrent, attention, index, create, resize)
+_THEMES = (
+    pointwise, activation, shape, parts, types, reduce, linear, convolution, norm, pooling, recurrent, attention, index,
+    create, resize,
+)  # fmt: skip
 OPERATORS: dict[str, Callable[..., Any]] = {}
 for _theme in _THEMES:
     OPERATORS.update(_theme.TABLE)
