@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from modelglot.containers.protobuf_write import delimited, head, integer
+from modelglot.core.errors import InvalidFileError, printable
 from modelglot.core.format import FileSet
 from modelglot.core.limits import Limits
 from modelglot.core.tensor import Missing, Tensor
@@ -33,7 +34,12 @@ def graph_of(files: FileSet, limits: Limits, read: Read) -> Any:
     import onnx
     from onnx_ir import serde
 
-    return serde.deserialize_model(onnx.load_from_string(skeleton(of_file(files, limits), read, mark=True)))
+    raw = skeleton(of_file(files, limits), read, mark=True)
+    try:
+        return serde.deserialize_model(onnx.load_from_string(raw))
+    except Exception as error:  # those of two libraries, which have no common type
+        why = printable(str(error).partition("\n")[0], limit=300)
+        raise InvalidFileError("the graph of this file is not whole", detail=why) from error
 
 
 def tensor_name(tensor: Any) -> str | None:

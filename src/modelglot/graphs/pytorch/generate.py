@@ -27,11 +27,12 @@ from modelglot.graphs.pytorch.values import Value
 class Generated:
     """``source`` is Python; ``keys`` the tensors it needs, by their name in the file, with their keys in the state
     dict, which are other ones only where `torch.nn.Module` cannot have the name. ``tensors`` are those tensors under
-    their keys."""
+    their keys; ``opset`` is the version of the standard operators."""
 
     source: str
     keys: Mapping[str, str]
     tensors: Mapping[str, Tensor]
+    opset: int = 0
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -63,9 +64,8 @@ def generate(
         raise InvalidFileError("the graph has no outputs")
     source = write(module, graph, title, inputs, scope.lines.made, outputs, weights)
     keys = {name: module.keys.key(name) for name in module.weights}
-    return Generated(
-        source, keys, {key: _stored(tensors[name], key, module.weights[name]) for name, key in keys.items()}
-    )
+    stored = {key: _stored(tensors[name], key, module.weights[name]) for name, key in keys.items()}
+    return Generated(source, keys, stored, versions.get("", 0))
 
 
 def _stored(tensor: Tensor, key: str, value: Value) -> Tensor:
@@ -82,7 +82,10 @@ def _prepare(model: Any) -> None:
 
     with _quiet():
         if model.functions:
-            InlinePass()(model)
+            try:
+                InlinePass()(model)
+            except Exception as error:  # onnx_ir's own, of several types
+                raise InvalidFileError("the functions of this model cannot be put in their places") from error
         ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)
 
 
