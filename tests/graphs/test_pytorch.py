@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import modelglot as mg
-from modelglot.core.errors import UnsupportedError
+from modelglot.core.errors import InvalidFileError, ModelFileError, UnsafeContentError, UnsupportedError
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnx_ir")
@@ -143,6 +143,45 @@ def test_texts_of_attributes_are_texts(tmp_path: Path) -> None:
     ast.parse(made.source)
     with pytest.raises(RuntimeError):  # torch refuses the equation
         node_cases.network(made, state)(torch.zeros(2, 9))
+
+
+def test_attributes_of_another_type_never_become_code(tmp_path: Path) -> None:
+    """Every attribute of a node of every operator as text, as a list of texts, and as a graph with such names."""
+    payload = "0) or pwned(0"
+    inner = H.make_graph([], payload, [H.make_tensor_value_info(payload, FLOAT, [1])], [])
+    seen, written, path = set(), 0, tmp_path / "m.onnx"
+    for case in node_cases.cases():
+        operator = case.model.graph.node[0].op_type
+        if "expanded" in case.name or (operator, len(case.model.graph.node[0].attribute)) in seen:
+            continue
+        seen.add((operator, len(case.model.graph.node[0].attribute)))
+        for number in range(len(case.model.graph.node[0].attribute)):
+            for value in (payload, [payload], inner):
+                copy = onnx.ModelProto.FromString(case.model.SerializeToString())
+                name = copy.graph.node[0].attribute[number].name
+                copy.graph.node[0].attribute[number].CopyFrom(H.make_attribute(name, value))
+                path.write_bytes(copy.SerializeToString())
+                try:
+                    source = node_cases.generated(path)[0].source
+                except ModelFileError as error:
+                    assert not isinstance(error, UnsafeContentError), f"{operator}.{name}"
+                    continue
+                written += 1
+                names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+                assert "pwned" not in names, f"{operator}.{name}"
+    assert len(seen) > 150
+    assert written > 20
+
+
+def test_source_that_says_anything_else_is_not_given_away() -> None:
+    from modelglot.graphs.pytorch.guard import check
+
+    check("import torch\nx = torch.zeros(1)", {"x"})
+    for source in ("import os", "x = eval(y)", "from os import path", "y.__class__", "x = __import__('os')"):
+        with pytest.raises(UnsafeContentError):
+            check(source, {"y"})
+    with pytest.raises(InvalidFileError):
+        check("x = (", set())
 
 
 def test_every_operator_without_a_rule_is_named_before_anything_is_written(tmp_path: Path) -> None:

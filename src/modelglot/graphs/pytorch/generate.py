@@ -14,6 +14,7 @@ from modelglot.core.errors import InvalidFileError
 from modelglot.core.tensor import Tensor
 from modelglot.graphs.builder import onnx_ir
 from modelglot.graphs.pytorch import literals, names
+from modelglot.graphs.pytorch.guard import check as guard
 from modelglot.graphs.pytorch.module import Module, Read
 from modelglot.graphs.pytorch.nodes import write_graph
 from modelglot.graphs.pytorch.rules import check
@@ -56,13 +57,24 @@ def generate(
     graph, versions = model.graph, dict(model.opset_imports)
     check(graph, versions)
     module = Module(tensors, read, versions)
-    module.taken |= set(parts()) | {"Net", "Group", "load", "Any", "Path", "Tensor", "Callable", "Sequence"}
+    module.taken |= set(parts()) | {
+        "Net",
+        "Group",
+        "load",
+        "load_file",
+        "Any",
+        "Path",
+        "Tensor",
+        "Callable",
+        "Sequence",
+    }
     scope = Scope(module, Lines())
     inputs = list(_inputs(graph, scope))
     outputs = write_graph(graph, scope)
     if not outputs:
         raise InvalidFileError("the graph has no outputs")
     source = write(module, graph, title, inputs, scope.lines.made, outputs, weights)
+    guard(source, module.taken | set(parts()) | {name for part in parts().values() for name in part.uses})
     keys = {name: module.keys.key(name) for name in module.weights}
     stored = {key: _stored(tensors[name], key, module.weights[name]) for name, key in keys.items()}
     return Generated(source, keys, stored, versions.get("", 0))
