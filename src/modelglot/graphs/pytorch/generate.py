@@ -13,6 +13,7 @@ from modelglot.core.encoding import PLAIN
 from modelglot.core.errors import InvalidFileError
 from modelglot.core.tensor import Tensor
 from modelglot.graphs.builder import onnx_ir
+from modelglot.graphs.inference import infer
 from modelglot.graphs.pytorch import literals, names
 from modelglot.graphs.pytorch.guard import check as guard
 from modelglot.graphs.pytorch.module import Module, Read
@@ -90,7 +91,7 @@ def _stored(tensor: Tensor, key: str, value: Value) -> Tensor:
 def _prepare(model: Any) -> None:
     """Functions in their places, and types and shapes of values where they can be told."""
     onnx_ir()
-    from onnx_ir.passes.common import InlinePass, ShapeInferencePass
+    from onnx_ir.passes.common import InlinePass
 
     with _quiet():
         if model.functions:
@@ -98,7 +99,7 @@ def _prepare(model: Any) -> None:
                 InlinePass()(model)
             except Exception as error:  # onnx_ir's own, of several types
                 raise InvalidFileError("the functions of this model cannot be put in their places") from error
-        ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)
+    infer(model)
 
 
 @contextmanager
