@@ -29,8 +29,8 @@ def infer(model: Any) -> None:
         values = [*graph.inputs, *(value for node in graph for value in node.outputs)]
         for value in values:
             said = found.get(value.name) if isinstance(found, dict) else None
-            if _is_type(said):
-                _fill(ir, value, *said)
+            if said is not None and _is_type(said):
+                _fill(ir, value, said[0], said[1])
 
 
 def ask(raw: bytes) -> list[Any]:

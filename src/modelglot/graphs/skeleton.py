@@ -17,7 +17,7 @@ from modelglot.core.tensor import Missing, Tensor
 from modelglot.formats.onnx.frame import Frame, Hole, Part, of_file
 from modelglot.formats.onnx.tensors import DATA, DIMS, EXTERNAL, KIND, LOCATION
 from modelglot.formats.onnx.types import NUMBERS, RAW
-from modelglot.graphs.builder import onnx_ir
+from modelglot.graphs.builder import onnx_ir, quiet
 
 SMALL = 4096  # bytes
 MARK = "modelglot.tensor"  # where a small tensor says the name that it has in the `Model`
@@ -36,7 +36,8 @@ def graph_of(files: FileSet, limits: Limits, read: Read) -> Any:
 
     raw = skeleton(of_file(files, limits), read, mark=True)
     try:
-        return serde.deserialize_model(onnx.load_from_string(raw))
+        with quiet():
+            return serde.deserialize_model(onnx.load_from_string(raw))
     except Exception as error:  # those of two libraries, which have no common type
         why = printable(str(error).partition("\n")[0], limit=300)
         raise InvalidFileError("the graph of this file is not whole", detail=why) from error

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +10,7 @@ from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import PLAIN
 from modelglot.core.errors import InvalidFileError
 from modelglot.core.tensor import Tensor
-from modelglot.graphs.builder import onnx_ir
+from modelglot.graphs.builder import onnx_ir, quiet
 from modelglot.graphs.inference import infer
 from modelglot.graphs.pytorch import literals, names
 from modelglot.graphs.pytorch.guard import check as guard
@@ -93,25 +91,13 @@ def _prepare(model: Any) -> None:
     onnx_ir()
     from onnx_ir.passes.common import InlinePass
 
-    with _quiet():
+    with quiet():
         if model.functions:
             try:
                 InlinePass()(model)
             except Exception as error:  # onnx_ir's own, of several types
                 raise InvalidFileError("the functions of this model cannot be put in their places") from error
     infer(model)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """What a library logs of a file that it does not understand is not told: this module says what matters."""
-    logger = logging.getLogger("onnx_ir")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _inputs(graph: Any, scope: Scope) -> Iterator[str]:
