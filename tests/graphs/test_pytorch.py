@@ -13,13 +13,15 @@ import pytest
 
 import modelglot as mg
 from modelglot.api.graphs import compare_program
-from modelglot.core.errors import UnsupportedError
+from modelglot.core.errors import InvalidFileError, UnsafeContentError, UnsupportedError
 from modelglot.graphs.wishes import Wishes
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnx_ir")
 torch = pytest.importorskip("torch")
 import node_cases  # noqa: E402
+
+from modelglot.graphs import inference  # noqa: E402
 
 H, N = onnx.helper, onnx.numpy_helper
 FLOAT = onnx.TensorProto.FLOAT
@@ -145,6 +147,55 @@ def test_texts_of_attributes_are_texts(tmp_path: Path) -> None:
     ast.parse(made.source)
     with pytest.raises(RuntimeError):  # torch refuses the equation
         node_cases.network(made, state)(torch.zeros(2, 9))
+
+
+def test_attributes_of_another_type_never_become_code(tmp_path: Path) -> None:
+    """Every attribute of a node of every operator as text, as a list of texts, and as a graph with such names."""
+    payload = "0) or pwned(0"
+    inner = H.make_graph([], payload, [H.make_tensor_value_info(payload, FLOAT, [1])], [])
+    seen, written, path = set(), 0, tmp_path / "m.onnx"
+    for case in node_cases.cases():
+        operator = case.model.graph.node[0].op_type
+        if "expanded" in case.name or (operator, len(case.model.graph.node[0].attribute)) in seen:
+            continue
+        seen.add((operator, len(case.model.graph.node[0].attribute)))
+        for number in range(len(case.model.graph.node[0].attribute)):
+            for value in (payload, [payload], inner):
+                copy = onnx.ModelProto.FromString(case.model.SerializeToString())
+                name = copy.graph.node[0].attribute[number].name
+                copy.graph.node[0].attribute[number].CopyFrom(H.make_attribute(name, value))
+                path.write_bytes(copy.SerializeToString())
+                try:
+                    source = node_cases.generated(path)[0].source
+                except (InvalidFileError, UnsupportedError):  # and no UnsafeContentError, which would be too late
+                    continue
+                written += 1
+                names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+                assert "pwned" not in names, f"{operator}.{name}"
+    assert len(seen) > 150
+    assert written > 20
+
+
+def test_source_that_says_anything_else_is_not_given_away() -> None:
+    from modelglot.graphs.pytorch.guard import check
+
+    check("import torch\nx = torch.zeros(1)", {"x"})
+    for source in ("import os", "x = eval(y)", "from os import path", "y.__class__", "x = __import__('os')"):
+        with pytest.raises(UnsafeContentError):
+            check(source, {"y"})
+    with pytest.raises(InvalidFileError):
+        check("x = (", set())
+
+
+def test_a_graph_that_ends_the_library_which_infers_shapes_is_no_end_of_this(tmp_path: Path) -> None:
+    """`onnx` 1.23 aborts its process on an EyeLike without its input."""
+    node = H.make_node("EyeLike", [""], ["y"], k=-5)
+    path = model(tmp_path / "m.onnx", [node], {}, {"x": [4, 5]}, ["y"], opsets={"": 22})
+    with pytest.raises(InvalidFileError, match="EyeLike"):
+        mg.convert(path, tmp_path / "net.py")
+    assert inference.ask(b"no model") == []
+    found = inference.ask(small(tmp_path / "n.onnx").read_bytes())
+    assert found[0]["c"] == [1, ["n", 4, 4, 4]]
 
 
 def test_every_operator_without_a_rule_is_named_before_anything_is_written(tmp_path: Path) -> None:

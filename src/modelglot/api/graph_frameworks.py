@@ -44,12 +44,14 @@ def tensorflow(
     original: Model, source: str, place: Target, wishes: Wishes, allow: Iterable[str], limits: Limits | None
 ) -> tuple[Plan, Target]:
     """SavedModel, Keras, a frozen graph, TFLite. Raises UnsafeContentError for what would reach out of the graph."""
-    made = from_tensorflow(original, source, wishes, limits)
+    made = from_tensorflow(original, source, wishes, limits, place.options.settings.get(_SIGNATURE))
     return _planned(made, place, allow, f"export with tf2onnx (opset {TF_OPSET})", limits)
 
 
-def from_tensorflow(original: Model, source: str, wishes: Wishes, limits: Limits | None) -> Exported:
-    """What tf2onnx makes of a file."""
+def from_tensorflow(
+    original: Model, source: str, wishes: Wishes, limits: Limits | None, signature: str | None = None
+) -> Exported:
+    """What tf2onnx makes of a file; ``signature`` is one of a SavedModel's."""
     if not wishes.allow_code:
         _refuse_hazards(original, source, limits or Limits())
     given = parse_inputs(wishes.inputs)
@@ -61,7 +63,7 @@ def from_tensorflow(original: Model, source: str, wishes: Wishes, limits: Limits
         "kind": KINDS[original.format],
         "shapes": shapes,
         "fixed": fixed,
-        "signature": place.options.settings.get(_SIGNATURE),
+        "signature": signature,
         "opset": TF_OPSET,
         "code": wishes.allow_code,
     }
@@ -181,7 +183,7 @@ def _planned(
     model = read_model(path, format="onnx", limits=limits)
     wanted = made.outputs if "outputs" in made.result else None
     check = GraphCheck(place.options.name or "", made.runtime, made.inputs, wanted, made.left,
-                       loads=made.wishes.check, holds=made.folder)  # fmt: skip
+                       loads=made.wishes.check is not False, holds=made.folder)  # fmt: skip
     options: Options = framed(place.format, place.options, path, limits)
     notes = tuple(n for n in made.original.notes if n.level == "warning")
     model = replace(model, notes=(*notes, *model.notes))

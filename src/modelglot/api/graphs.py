@@ -179,6 +179,7 @@ def _place(target: GraphTarget, path: str, settings: Mapping[str, str]) -> tuple
 
 def _written(model: Model, source: str, weights: tuple[str, str], limits: Limits) -> tuple[Any, list[Loss]]:
     from modelglot.graphs.pytorch.generate import generate
+    from modelglot.graphs.pytorch.rules import NEWEST
     from modelglot.graphs.skeleton import graph_of
 
     pool, files = SourcePool(model.files), LocalFiles(source)
@@ -192,10 +193,13 @@ def _written(model: Model, source: str, weights: tuple[str, str], limits: Limits
     finally:
         pool.close()
         files.close()
-    return made, list(_losses(made.renamed))
+    return made, list(_losses(made.renamed, made.opset, NEWEST))
 
 
-def _losses(renamed: Mapping[str, str]) -> Iterable[Loss]:
+def _losses(renamed: Mapping[str, str], opset: int, newest: int) -> Iterable[Loss]:
+    if opset > newest:
+        what = f"opset {opset} is newer than {newest}, whose definitions are known: operators may mean something else"
+        yield Loss("opset", what, "`--check` compares with onnxruntime; `--allow-loss opset` goes on")
     if renamed:
         pairs = ", ".join(
             f"{printable(name, code=True)} is {printable(key, code=True)}" for name, key in list(renamed.items())[:4]

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from modelglot.containers.protobuf_write import delimited, head, integer
+from modelglot.core.errors import InvalidFileError, printable
 from modelglot.core.format import FileSet
 from modelglot.core.limits import Limits
 from modelglot.core.tensor import Missing, Tensor
 from modelglot.formats.onnx.frame import Frame, Hole, Part, of_file
 from modelglot.formats.onnx.tensors import DATA, DIMS, EXTERNAL, KIND, LOCATION
 from modelglot.formats.onnx.types import NUMBERS, RAW
-from modelglot.graphs.builder import onnx_ir
+from modelglot.graphs.builder import onnx_ir, quiet
 
 SMALL = 4096  # bytes
 MARK = "modelglot.tensor"  # where a small tensor says the name that it has in the `Model`
@@ -33,7 +34,13 @@ def graph_of(files: FileSet, limits: Limits, read: Read) -> Any:
     import onnx
     from onnx_ir import serde
 
-    return serde.deserialize_model(onnx.load_from_string(skeleton(of_file(files, limits), read, mark=True)))
+    raw = skeleton(of_file(files, limits), read, mark=True)
+    try:
+        with quiet():
+            return serde.deserialize_model(onnx.load_from_string(raw))
+    except Exception as error:  # those of two libraries, which have no common type
+        why = printable(str(error).partition("\n")[0], limit=300)
+        raise InvalidFileError("the graph of this file is not whole", detail=why) from error
 
 
 def tensor_name(tensor: Any) -> str | None:

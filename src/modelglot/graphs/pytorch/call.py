@@ -8,7 +8,6 @@ from typing import Any
 
 from modelglot.core.errors import InvalidFileError, UnsupportedError, printable
 from modelglot.graphs.pytorch import literals
-from modelglot.graphs.pytorch.module import known
 from modelglot.graphs.pytorch.scope import Scope
 from modelglot.graphs.pytorch.values import NUMBER, NUMBERS, Tied, Value
 
@@ -105,19 +104,52 @@ class Call:
 
     # attributes
 
-    def attr(self, name: str, otherwise: Any = None) -> Any:
-        """An attribute as a number, text, a list of them, or `onnx_ir`'s graph or tensor."""
+    def _raw(self, name: str) -> Any:
         attribute = self.node.attributes.get(name)
         if attribute is None:
+            return None
+        if attribute.is_ref() or attribute.value is None:
+            raise InvalidFileError(f"{self.title} has no value for `{name}`")
+        return list(attribute.value) if isinstance(attribute.value, tuple) else attribute.value
+
+    def _wrong(self, name: str) -> InvalidFileError:
+        return InvalidFileError(f"{self.title} has something else for `{name}` than its definition says")
+
+    def attr(self, name: str, otherwise: Any = None) -> Any:
+        """A number or a list of numbers, never text: it may stand in the source as it is."""
+        value = self._raw(name)
+        if value is None:
             return otherwise
-        value = attribute.value
-        if attribute.is_ref() or value is None:
-            raise InvalidFileError(f"{self.title} has no value for `{printable(name)}`")
-        return list(value) if isinstance(value, tuple) else value
+        if not all(isinstance(item, (int, float)) for item in (value if isinstance(value, list) else [value])):
+            raise self._wrong(name)
+        return value
 
     def text(self, name: str, otherwise: str) -> str:
-        value = self.attr(name, otherwise)
-        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        """To compare with, or for `literals.text`."""
+        value = self._raw(name)
+        if value is not None and not isinstance(value, (str, bytes)):
+            raise self._wrong(name)
+        return otherwise if value is None else value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+    def texts(self, name: str) -> list[str]:
+        value = self._raw(name) or []
+        if not isinstance(value, list) or not all(isinstance(item, (str, bytes)) for item in value):
+            raise self._wrong(name)
+        return [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in value]
+
+    def graph(self, name: str) -> Any:
+        """`onnx_ir`'s graph in an attribute; None where there is none."""
+        value = self._raw(name)
+        if value is not None and not hasattr(value, "initializers"):
+            raise self._wrong(name)
+        return value
+
+    def stored(self, name: str) -> Any:
+        """`onnx_ir`'s tensor in an attribute; None where there is none."""
+        value = self._raw(name)
+        if value is not None and not hasattr(value, "numpy"):
+            raise self._wrong(name)
+        return value
 
     def float(self, name: str, otherwise: float) -> str:
         return literals.number(self.attr(name, otherwise), "float32")
@@ -136,11 +168,6 @@ class Call:
         if made is None:
             raise self.unsupported(f"torch has no dtype for element type {number}")
         return made
-
-    def tensor_attr(self, name: str) -> Any:
-        """A small tensor as numpy."""
-        value = self.attr(name)
-        return None if value is None else known(value)
 
     # outputs
 

@@ -68,7 +68,7 @@ def _cast(call: Call, arrays: list[Any]) -> Any:
 def _fill(call: Call, arrays: list[Any]) -> Any:
     import numpy as np
 
-    value = known(call.attr("value")) if call.attr("value") is not None else np.zeros(1, np.float32)
+    value = known(call.stored("value")) if call.stored("value") is not None else np.zeros(1, np.float32)
     small = all(0 <= size <= INLINE for size in arrays[0].tolist()) and arrays[0].size <= 2
     return np.full(arrays[0].tolist(), value.reshape(-1)[0], value.dtype) if small and value.dtype.kind == "i" else None
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +10,10 @@ from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import PLAIN
 from modelglot.core.errors import InvalidFileError
 from modelglot.core.tensor import Tensor
-from modelglot.graphs.builder import onnx_ir
+from modelglot.graphs.builder import onnx_ir, quiet
+from modelglot.graphs.inference import infer
 from modelglot.graphs.pytorch import literals, names
+from modelglot.graphs.pytorch.guard import check as guard
 from modelglot.graphs.pytorch.module import Module, Read
 from modelglot.graphs.pytorch.nodes import write_graph
 from modelglot.graphs.pytorch.rules import check
@@ -27,11 +27,12 @@ from modelglot.graphs.pytorch.values import Value
 class Generated:
     """``source`` is Python; ``keys`` the tensors it needs, by their name in the file, with their keys in the state
     dict, which are other ones only where `torch.nn.Module` cannot have the name. ``tensors`` are those tensors under
-    their keys."""
+    their keys; ``opset`` is the version of the standard operators."""
 
     source: str
     keys: Mapping[str, str]
     tensors: Mapping[str, Tensor]
+    opset: int = 0
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -55,17 +56,27 @@ def generate(
     graph, versions = model.graph, dict(model.opset_imports)
     check(graph, versions)
     module = Module(tensors, read, versions)
-    module.taken |= set(parts()) | {"Net", "Group", "load", "Any", "Path", "Tensor", "Callable", "Sequence"}
+    module.taken |= set(parts()) | {
+        "Net",
+        "Group",
+        "load",
+        "load_file",
+        "Any",
+        "Path",
+        "Tensor",
+        "Callable",
+        "Sequence",
+    }
     scope = Scope(module, Lines())
     inputs = list(_inputs(graph, scope))
     outputs = write_graph(graph, scope)
     if not outputs:
         raise InvalidFileError("the graph has no outputs")
     source = write(module, graph, title, inputs, scope.lines.made, outputs, weights)
+    guard(source, module.taken | set(parts()) | {name for part in parts().values() for name in part.uses})
     keys = {name: module.keys.key(name) for name in module.weights}
-    return Generated(
-        source, keys, {key: _stored(tensors[name], key, module.weights[name]) for name, key in keys.items()}
-    )
+    stored = {key: _stored(tensors[name], key, module.weights[name]) for name, key in keys.items()}
+    return Generated(source, keys, stored, versions.get("", 0))
 
 
 def _stored(tensor: Tensor, key: str, value: Value) -> Tensor:
@@ -78,24 +89,15 @@ def _stored(tensor: Tensor, key: str, value: Value) -> Tensor:
 def _prepare(model: Any) -> None:
     """Functions in their places, and types and shapes of values where they can be told."""
     onnx_ir()
-    from onnx_ir.passes.common import InlinePass, ShapeInferencePass
+    from onnx_ir.passes.common import InlinePass
 
-    with _quiet():
+    with quiet():
         if model.functions:
-            InlinePass()(model)
-        ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """What a library logs of a file that it does not understand is not told: this module says what matters."""
-    logger = logging.getLogger("onnx_ir")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+            try:
+                InlinePass()(model)
+            except Exception as error:  # onnx_ir's own, of several types
+                raise InvalidFileError("the functions of this model cannot be put in their places") from error
+    infer(model)
 
 
 def _inputs(graph: Any, scope: Scope) -> Iterator[str]:

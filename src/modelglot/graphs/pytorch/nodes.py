@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelglot.core.errors import InvalidFileError, located
+from modelglot.core.errors import InvalidFileError, printable
 from modelglot.graphs.pytorch import names
 from modelglot.graphs.pytorch.call import Call, used
 from modelglot.graphs.pytorch.fold import folded
 from modelglot.graphs.pytorch.rules import rule_of, version_of
 from modelglot.graphs.pytorch.scope import Scope
 from modelglot.graphs.pytorch.values import Tied, Value
+
+# What a rule runs into where a node has other inputs, outputs or attributes than its operator.
+_WRONG = (ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError)
 
 
 def write_graph(graph: Any, scope: Scope) -> list[str]:
@@ -29,20 +32,20 @@ def write_graph(graph: Any, scope: Scope) -> list[str]:
 
 
 def write_node(node: Any, scope: Scope) -> None:
+    """Raises InvalidFileError where inputs or attributes are not those of the operator."""
     rule = rule_of(node.domain, node.op_type)
     call = Call(node, scope, version_of(node, scope.module.versions), write_graph)
-    known = folded(call)
-    if known is not None:
-        made: Any = known
-    elif isinstance(rule, str):
-        inputs = call.all()
-        if rule.count("{") > len(inputs):
-            raise InvalidFileError(f"{call.title} has {len(inputs)} inputs")
-        made = rule.format(*inputs)
-    else:
-        with located():
-            made = rule(call)
-    _bind(node, scope, made)
+    try:
+        known = folded(call)
+        made: Any = known if known is not None else rule(call) if callable(rule) else _filled(rule, call)
+        _bind(node, scope, made)
+    except _WRONG as error:
+        what = f"{call.title} has not the inputs, outputs and attributes of its definition (opset {call.version})"
+        raise InvalidFileError(what, detail=f"node {printable(node.name, code=True)}" if node.name else None) from error
+
+
+def _filled(rule: str, call: Call) -> str:
+    return rule.format(*call.all())
 
 
 def _bind(node: Any, scope: Scope, made: Any) -> None:

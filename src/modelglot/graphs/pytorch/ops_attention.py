@@ -61,7 +61,7 @@ def _flex(call: Call) -> str:
 
 
 def _modified(call: Call, attribute: str, name: str, kind: str) -> str:
-    graph = call.attr(attribute)
+    graph = call.graph(attribute)
     if graph is None:
         return name
     inner = call.scope.inner()

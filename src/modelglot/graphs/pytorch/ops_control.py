@@ -20,7 +20,7 @@ def _if(call: Call) -> None:
         ("else:", "else_branch"),
     ):
         with scope.lines.block(head):
-            results = call.rules(call.attr(branch), scope.inner())
+            results = call.rules(call.graph(branch), scope.inner())
             for name, result in zip(names, results, strict=False):
                 scope.lines.add(f"{name} = {result}")
     for value, name in zip(outputs, names, strict=True):
@@ -31,7 +31,7 @@ def _loop(call: Call) -> None:
     """``for`` over the trip count, left where the condition no longer holds."""
     if call.scope.lines.depth > _DEEP:
         raise call.unsupported("it is nested too deep for Python")
-    scope, graph, lines = call.scope, call.attr("body"), call.scope.lines
+    scope, graph, lines = call.scope, call.graph("body"), call.scope.lines
     carried = _carried(scope, graph.inputs[2:], [call[n] for n in range(2, call.count)])
     scans = [scope.name(value, "scanned") for value in call.node.outputs[len(carried) :]]
     for name in scans:
@@ -94,7 +94,7 @@ def _finish(call: Call, inside: Any, carried: list[str], scans: list[str]) -> No
 def _scan(call: Call) -> None:
     if call.version < 9:
         raise call.unsupported("the Scan of before opset 9 is another operator")
-    scope, graph, lines = call.scope, call.attr("body"), call.scope.lines
+    scope, graph, lines = call.scope, call.graph("body"), call.scope.lines
     count = int(call.attr("num_scan_inputs", 1))
     states = call.count - count
     carried = _carried(scope, graph.inputs[:states], [call[n] for n in range(states)])
@@ -132,7 +132,7 @@ def _along(code: str, axis: int, backwards: int) -> str:
 
 
 def _sequence_map(call: Call) -> None:
-    scope, graph, lines = call.scope, call.attr("body"), call.scope.lines
+    scope, graph, lines = call.scope, call.graph("body"), call.scope.lines
     names = [scope.name(value, "mapped") for value in call.node.outputs]
     for name in names:
         lines.add(f"{name} = []")

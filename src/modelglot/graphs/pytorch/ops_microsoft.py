@@ -78,7 +78,7 @@ def _integer_to_float(call: Call) -> str:
 def _dynamic_lstm(call: Call) -> Tied:
     direction = call.text("direction", "forward")
     special = call.has(4) or call.has(7) or call.attr("clip") is not None or call.flag("input_forget")
-    names = [n.decode() if isinstance(n, bytes) else n for n in call.attr("activations", [])]
+    names = call.texts("activations")
     if special or (names and [n.lower() for n in names[:3]] != ["sigmoid", "tanh", "tanh"]):
         raise call.unsupported("only the usual activations, without lengths and peepholes, are known")
     if direction not in ("forward", "reverse", "bidirectional"):

@@ -10,6 +10,8 @@ from modelglot.graphs.pytorch.values import Tied, Value
 def _batch(call: Call) -> str | Tied:
     x, scale, offset, mean, variance = call.all()[:5]
     eps = call.float("epsilon", 1e-5)
+    if not call.flag("spatial", 1):
+        raise call.unsupported("statistics for every place (`spatial` is 0) are not those of torch")
     training = call.flag("training_mode") if call.version >= 14 else any(call.wants(n) for n in range(1, 5))
     if training:
         momentum = call.float("momentum", 0.9)

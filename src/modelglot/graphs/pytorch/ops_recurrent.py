@@ -71,8 +71,7 @@ def _steps(call: Call, kind: str, states: list[str], direction: str, names: list
 
 def _names(call: Call, kind: str, direction: str) -> list[str]:
     count = 1 + (direction == "bidirectional")
-    given = [n.decode("utf-8", "replace") if isinstance(n, bytes) else str(n) for n in call.attr("activations", [])]
-    return given or _DEFAULTS[kind] * count
+    return call.texts("activations") or _DEFAULTS[kind] * count
 
 
 def _activation(call: Call, name: str, number: int) -> str:

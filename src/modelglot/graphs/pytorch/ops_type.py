@@ -72,7 +72,7 @@ def _constant(call: Call) -> str | Value | None:
             array = np.asarray(call.attr(name), dtype)
             element = 7 if dtype == "int64" else 1
             return Value("", dtype=dtype, shape=array.shape, array=array, element=element)
-    tensor = call.attr("value")
+    tensor = call.stored("value")
     if tensor is None or literals.dtype_name(int(tensor.dtype)) is None:
         raise call.unsupported("torch has no tensors of text, and sparse values are not read")
     call.scope.constant(output, tensor, initializer=False)
@@ -80,8 +80,8 @@ def _constant(call: Call) -> str | Value | None:
 
 
 def _fill(call: Call) -> str:
-    array = known(call.attr("value")) if call.attr("value") is not None else None
-    kind = literals.dtype_name(int(call.attr("value").dtype)) if array is not None else "float32"
+    array = known(call.stored("value")) if call.stored("value") is not None else None
+    kind = literals.dtype_name(int(call.stored("value").dtype)) if array is not None else "float32"
     value = literals.number(array.reshape(-1)[0], str(kind)) if array is not None else "0.0"
     where = f"dtype=torch.{kind}, device={call.device}"
     if value in ("0", "0.0"):
