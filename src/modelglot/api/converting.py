@@ -17,6 +17,7 @@ from modelglot.api.methods import decoded
 from modelglot.api.onnx_family import by_family, check_layers
 from modelglot.api.original import FILE, from_meta, is_original
 from modelglot.api.reading import PathLike, read_model
+from modelglot.api.salvaging import salvage as rescue
 from modelglot.api.target import Target, by_suffix, resolve_target, to_bytes
 from modelglot.core.errors import UnsupportedError
 from modelglot.core.limits import Limits
@@ -53,6 +54,7 @@ def make_plan(
     allow_loss: Iterable[str] = (),
     limits: Limits | None = None,
     wishes: Wishes | None = None,
+    salvage: bool = False,
 ) -> tuple[Plan, Target]:
     """What `convert` with these arguments would do. Nothing is written.
 
@@ -64,12 +66,14 @@ def make_plan(
     ``to`` also takes the graph targets of `modelglot.api.graphs`: ``pytorch`` writes the graph as source, with its
     weights beside. ``container``: the tensors of an ONNX graph may become a GGUF that no runtime runs. ``template`` is
     a file of the target's format whose weights are replaced and everything else kept.
+    ``salvage`` takes what is whole of a damaged source.
     ``wishes`` are of graphs on their way to ONNX: inputs, what may be run, whether the result is compared.
     """
     origin, aim = os.fspath(source), os.fspath(target)
     beside = os.fspath(template) if template is not None else None
     lightning, dialect = dialect == "lightning", None if dialect == "lightning" else dialect
-    original = read_model(origin, format=format, limits=limits)
+    rescued = rescue(origin, format, limits) if salvage else (read_model(origin, format=format, limits=limits), [])
+    original, lost = rescued
     original = original if plain else unfolded(original, aim, to)
     if (program := graph_target(aim, to)) is not None:
         given = {"dtype": dtype, "include": include, "exclude": exclude, "rename": rename_rules, "component": component,
@@ -96,7 +100,7 @@ def make_plan(
     recognised = by_family(original, origin, limits) if into == "gguf" and not container else None
     original = recognised or original
     original = in_container(original, place, container)
-    draft = drafting.Draft(original, origin, settings or {}, limits, [f"read {original.format}"])
+    draft = drafting.Draft(original, origin, settings or {}, limits, [f"read {original.format}"], lost)
     if (into or dialect) and is_original(original):
         draft.model = from_meta(original, origin, limits)
     drafting.take_component(draft, place, component, flat=lightning)

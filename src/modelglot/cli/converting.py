@@ -57,6 +57,7 @@ def _settings(_c: Any, _p: Any, texts: tuple[str, ...]) -> dict[str, str]:
 @click.option("--set", "settings", multiple=True, callback=_settings, metavar="KEY=VALUE",
               help="A setting of the target format, such as gguf:alignment=64.")  # fmt: skip
 @graph_options
+@click.option("--salvage", is_flag=True, help="Take what is whole of a damaged source, and say what is lost.")
 @click.option("--container", is_flag=True, help="Tensors of an ONNX graph as a GGUF file that no runtime runs.")
 @run_options
 @limit_option
