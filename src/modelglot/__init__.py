@@ -7,11 +7,26 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 __all__ = [
     "__version__", "check", "compare", "convert", "diff", "digest", "inspect", "load", "open", "pack", "quantize",
-    "save", "stats",
+    "save", "scan", "stats", "verify",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
-    from modelglot.api import check, compare, convert, diff, digest, inspect, load, open, pack, quantize, save, stats
+    from modelglot.api import (
+        check,
+        compare,
+        convert,
+        diff,
+        digest,
+        inspect,
+        load,
+        open,
+        pack,
+        quantize,
+        save,
+        scan,
+        stats,
+        verify,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from modelglot.api.packing import make_pack_plan, pack
     from modelglot.api.quantizing import make_quantize_plan, quantize
     from modelglot.api.saving import save
+    from modelglot.api.scanning import scan
+    from modelglot.api.verifying import verify
 
 __all__ = [
     "OpenModel", "TensorHandle", "check", "compare", "convert", "diff", "digest", "inspect", "load",
-    "make_pack_plan", "make_plan", "make_quantize_plan", "open", "pack", "quantize", "save", "stats",
+    "make_pack_plan", "make_plan", "make_quantize_plan", "open", "pack", "quantize", "save", "scan", "stats",
+    "verify",
 ]  # fmt: skip
 
 _WHERE = {
@@ -28,7 +31,7 @@ _WHERE = {
     "OpenModel": "opening", "TensorHandle": "opening", "convert": "converting", "diff": "comparing",
     "compare": "measuring", "stats": "measuring", "quantize": "quantizing", "make_quantize_plan": "quantizing",
     "digest": "comparing", "inspect": "inspecting", "load": "loading", "make_plan": "converting", "open": "opening",
-    "save": "saving",
+    "save": "saving", "scan": "scanning", "verify": "verifying",
 }  # fmt: skip
 
 

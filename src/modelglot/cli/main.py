@@ -22,6 +22,7 @@ _VERBS = {
     "digest": "modelglot.cli.comparing",
     "pack": "modelglot.cli.packing",
     "check": "modelglot.cli.checking",
+    "verify": "modelglot.cli.verifying",
     "scan": "modelglot.cli.scanning",
     "formats": "modelglot.cli.listing",
     "doctor": "modelglot.cli.doctor",

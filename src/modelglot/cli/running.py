@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from modelglot.api.finishing import finish
+from modelglot.api.receipts import write_receipt
 from modelglot.api.target import Target
 from modelglot.cli.options import print_json
 from modelglot.core.errors import printable
@@ -27,6 +28,7 @@ _OPTIONS = (
     click.option("--dry-run", is_flag=True, help="Show the route, bytes and losses; write nothing."),
     click.option("--resume", is_flag=True, help="Go on with a conversion that was killed."),
     click.option("--force", is_flag=True, help="Replace existing files."),
+    click.option("--receipt", metavar="FILE", help="Write digests of all files and tensors there, for `verify`."),
     click.option("--no-verify", is_flag=True, help="Do not read the result back."),
     click.option("--threads", type=click.IntRange(min=1), help="Worker threads (default: cores, at most 4)."),
 )
@@ -49,6 +51,7 @@ def run_plan(
     no_verify: bool,
     threads: int | None,
     as_json: bool,
+    receipt: str | None = None,
     **choices: Any,
 ) -> int:
     """Exit code of a writing verb; ``make`` gets the other options and says what to do."""
@@ -65,14 +68,14 @@ def run_plan(
         write(_plan_lines(made), sys.stderr)
     began = time.monotonic()
     with _progress(made) as on_event:
-        receipt = finish(
-            made, place, force=force, resume=resume, threads=threads, verify=not no_verify, on_event=on_event
-        )
+        done = finish(made, place, force=force, resume=resume, threads=threads, verify=not no_verify, on_event=on_event)
+    if receipt is not None:
+        write_receipt(done, receipt)
     if as_json:
-        print_json(receipt.document() | ({"check": place.check.said} if place.check else {}))
+        print_json(done.document() | ({"check": place.check.said} if place.check else {}))
     else:
-        write((line(("warning: ", "yellow"), note.text) for note in receipt.notes), sys.stderr)
-        write([_receipt_line(receipt, place, time.monotonic() - began)])
+        write((line(("warning: ", "yellow"), note.text) for note in done.notes), sys.stderr)
+        write([_receipt_line(done, place, time.monotonic() - began)])
         write((line(said) for said in (place.check.said if place.check else ())), sys.stderr)
     return 0
 

@@ -1,0 +1,1 @@
+"""Whether a file is what it was when it was written."""
