@@ -156,3 +156,17 @@ def test_it_gives_what_onnxruntime_gives(case: str, tmp_path: Path) -> None:
         found = node_cases.network(*node_cases.generated(path))(*(torch.from_numpy(v) for v in feeds.values()))
     for one, other in zip(found if count > 1 else (found,), wanted, strict=True):
         np.testing.assert_allclose(one.detach().double().numpy(), other.astype("f8"), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["densenet121", "inception_v2", "shufflenet", "squeezenet"])
+def test_networks_that_everybody_knows(name: str) -> None:
+    """With weights that are made when it runs, as the ONNX project ships them."""
+    path = Path(onnx.__file__).parent / f"backend/test/data/light/light_{name}.onnx"
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    feeds = {port.name: f(*port.shape) for port in session.get_inputs()}
+    wanted = session.run(None, feeds)[0]
+    with torch.no_grad():
+        found = node_cases.network(*node_cases.generated(path))(*(torch.from_numpy(v) for v in feeds.values()))
+    np.testing.assert_allclose(found.numpy(), wanted, atol=1e-4)
