@@ -154,9 +154,9 @@ def test_attributes_of_another_type_never_become_code(tmp_path: Path) -> None:
     seen, written, path = set(), 0, tmp_path / "m.onnx"
     for case in node_cases.cases():
         operator = case.model.graph.node[0].op_type
-        if "expanded" in case.name or (operator, len(case.model.graph.node[0].attribute)) in seen:
+        if "expanded" in case.name or operator in seen or not case.model.graph.node[0].attribute:
             continue
-        seen.add((operator, len(case.model.graph.node[0].attribute)))
+        seen.add(operator)
         for number in range(len(case.model.graph.node[0].attribute)):
             for value in (payload, [payload], inner):
                 copy = onnx.ModelProto.FromString(case.model.SerializeToString())
@@ -170,7 +170,7 @@ def test_attributes_of_another_type_never_become_code(tmp_path: Path) -> None:
                 written += 1
                 names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
                 assert "pwned" not in names, f"{operator}.{name}"
-    assert len(seen) > 150
+    assert len(seen) > 90
     assert written > 20
 
 
