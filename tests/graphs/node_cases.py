@@ -34,6 +34,34 @@ def cases() -> list[Any]:
         return sorted(load_model_tests(kind="node"), key=lambda case: case.name)
 
 
+def exported(kind: str) -> list[Any]:
+    """Cases that lie in files: ``pytorch-converted``, ``pytorch-operator``, ``simple``, most of old operator sets."""
+    from onnx.backend.test.loader import load_model_tests
+
+    return sorted(load_model_tests(kind=kind), key=lambda case: case.name)
+
+
+def data_sets(case: Any) -> list[tuple[list[Any], list[Any]]]:
+    """Inputs and outputs of a case, also where they lie in files."""
+    if case.model_dir is None:
+        return case.data_sets
+    folders = sorted(Path(case.model_dir).glob("test_data_set_*"))
+    return [(_stored(folder, "input"), _stored(folder, "output")) for folder in folders]
+
+
+def _stored(folder: Path, word: str) -> list[Any]:
+    from onnx import SequenceProto, TensorProto, numpy_helper
+
+    made = []
+    for number in range(len(list(folder.glob(f"{word}_*.pb")))):
+        raw = (folder / f"{word}_{number}.pb").read_bytes()
+        try:
+            made.append(numpy_helper.to_array(TensorProto.FromString(raw)))
+        except Exception:
+            made.append(numpy_helper.to_list(SequenceProto.FromString(raw)))
+    return made
+
+
 def without_child(raw: bytes) -> list[Any]:
     """`inference.ask` without a process for each of two thousand graphs that are known to be whole."""
     try:
@@ -124,9 +152,10 @@ def run(case: Any, folder: Path) -> None:
     import torch
 
     path = folder / "model.onnx"
-    path.write_bytes(case.model.SerializeToString())
+    raw = case.model.SerializeToString() if case.model_dir is None else (Path(case.model_dir) / path.name).read_bytes()
+    path.write_bytes(raw)
     net = network(*generated(path))
-    for inputs, outputs in case.data_sets:
+    for inputs, outputs in data_sets(case):
         with torch.no_grad():
             made = net(*[torch_of(value) for value in inputs])
         made = made if len(outputs) > 1 or isinstance(made, tuple) else (made,)

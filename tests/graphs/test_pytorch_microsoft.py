@@ -63,6 +63,44 @@ CASES: dict[str, tuple[str, str, list[Any], dict[str, Any], int]] = {
     "n-bits-8": (
         MS, "MatMulNBits", [f(3, 64), q("uint8", 5, 2, 32), s(10)], {"K": 64, "N": 5, "bits": 8, "block_size": 32}, 1,
     ),
+    "rotary": (
+        MS, "RotaryEmbedding", [f(2, 3, 4 * 8), np.array([[0, 1, 2], [5, 6, 7]]), f(16, 4), f(16, 4)], {}, 1,
+    ),
+    "rotary-first": (
+        MS, "RotaryEmbedding", [f(2, 4, 3, 8), np.array([5]), f(16, 4), f(16, 4)], {"interleaved": 1}, 1,
+    ),
+    "many-heads": (MS, "MultiHeadAttention", [f(2, 3, 16), f(2, 5, 16), f(2, 5, 16)], {"num_heads": 4}, 1),
+    "many-heads-past": (
+        MS, "MultiHeadAttention",
+        [f(2, 3, 16), f(2, 3, 16), f(2, 3, 16), f(48), None, f(1, 4, 3, 7), f(2, 4, 4, 4), f(2, 4, 4, 4)],
+        {"num_heads": 4, "scale": 0.3}, 3,
+    ),
+    "many-heads-padding": (
+        MS, "MultiHeadAttention",
+        [f(2, 3, 16), f(2, 5, 16), f(2, 5, 16), None, np.array([[1, 1, 1, 0, 0], [1] * 5], "i4")],
+        {"num_heads": 4}, 1,
+    ),
+    "grouped-prompt": (
+        MS, "GroupQueryAttention",
+        [f(2, 5, 64), f(2, 5, 32), f(2, 5, 32), f(2, 2, 0, 16), f(2, 2, 0, 16), np.array([4, 4], "i4"),
+         np.array([5], "i4"), f(16, 8), f(16, 8)], {"num_heads": 4, "kv_num_heads": 2, "do_rotary": 1}, 3,
+    ),
+    "grouped-next": (
+        MS, "GroupQueryAttention",
+        [f(2, 1, 64), f(2, 1, 32), f(2, 1, 32), f(2, 2, 6, 16), f(2, 2, 6, 16), np.array([6, 6], "i4"),
+         np.array([7], "i4"), f(16, 8), f(16, 8)],
+        {"num_heads": 4, "kv_num_heads": 2, "do_rotary": 1, "local_window_size": 4}, 3,
+    ),
+    "grouped-packed": (
+        MS, "GroupQueryAttention",
+        [f(1, 4, 64), None, None, f(1, 2, 0, 8), f(1, 2, 0, 8), np.array([3], "i4"), np.array([4], "i4")],
+        {"num_heads": 4, "kv_num_heads": 2, "softcap": 2.0}, 3,
+    ),
+    "embeddings": (
+        MS, "EmbedLayerNormalization",
+        [RANDOM.integers(0, 20, (2, 4)).astype("i4"), RANDOM.integers(0, 2, (2, 4)).astype("i4"), f(20, 8), f(10, 8),
+         f(2, 8), f(8), f(8), np.array([[1, 1, 1, 0], [1] * 4], "i4")], {"epsilon": 1e-5}, 2,
+    ),
     "inverse": (MS, "Inverse", [f(2, 4, 4)], {}, 1),
     "same-lower": ("", "Conv", [f(1, 2, 7, 9), f(3, 2, 4, 4)], {"auto_pad": "SAME_LOWER", "strides": [2, 3]}, 1),
     "uneven-pads": ("", "Conv", [f(1, 2, 7, 9), f(3, 2, 3, 3)], {"pads": [0, 1, 2, 0], "dilations": [2, 1]}, 1),
@@ -156,3 +194,17 @@ def test_it_gives_what_onnxruntime_gives(case: str, tmp_path: Path) -> None:
         found = node_cases.network(*node_cases.generated(path))(*(torch.from_numpy(v) for v in feeds.values()))
     for one, other in zip(found if count > 1 else (found,), wanted, strict=True):
         np.testing.assert_allclose(one.detach().double().numpy(), other.astype("f8"), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["densenet121", "inception_v2", "shufflenet", "squeezenet"])
+def test_networks_that_everybody_knows(name: str) -> None:
+    """With weights that are made when it runs, as the ONNX project ships them."""
+    path = Path(onnx.__file__).parent / f"backend/test/data/light/light_{name}.onnx"
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    feeds = {port.name: f(*port.shape) for port in session.get_inputs()}
+    wanted = session.run(None, feeds)[0]
+    with torch.no_grad():
+        found = node_cases.network(*node_cases.generated(path))(*(torch.from_numpy(v) for v in feeds.values()))
+    np.testing.assert_allclose(found.numpy(), wanted, atol=1e-4)

@@ -21,7 +21,7 @@ class Call:
     node: Any
     scope: Scope
     version: int
-    rules: Any = None  # how nested graphs are written: `modelglot.graphs.pytorch.nodes`
+    write: Any = None  # `write_graph`, for nested graphs
 
     # inputs
 

@@ -55,7 +55,7 @@ def generate(
     _prepare(model)
     graph, versions = model.graph, dict(model.opset_imports)
     check(graph, versions)
-    module = Module(tensors, read, versions)
+    module = Module(tensors, read, versions, names.Keys(tensors))
     module.taken |= set(parts()) | {
         "Net",
         "Group",

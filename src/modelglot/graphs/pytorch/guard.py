@@ -11,9 +11,8 @@ from modelglot.core.errors import InvalidFileError, UnsafeContentError
 
 _IMPORTS = frozenset({"__future__", "itertools", "math", "pathlib", "torch", "torch.nn.functional", "typing"})
 _IMPORTED = frozenset({"collections.abc", "safetensors.torch"})
-_TEXT = (
-    "__file__ super str getattr bool complex float int isinstance len list max min range tuple zip F Any nn self torch"
-)
+_TEXT = """__file__ super str getattr bool complex float int isinstance len list max min range tuple zip
+F Any itertools math nn self torch"""
 _NAMES = frozenset(_TEXT.split())  # of the lines that rules and `source` write
 _DUNDER = frozenset({"__init__", "__getitem__"})
 

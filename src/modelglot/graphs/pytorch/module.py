@@ -21,7 +21,7 @@ class Module:
     tensors: Mapping[str, Tensor]
     read: Read
     versions: Mapping[str, int]
-    keys: names.Keys = field(default_factory=names.Keys)
+    keys: names.Keys
     weights: dict[str, Value] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)  # attribute of the module -> code of its tensor
     support: set[str] = field(default_factory=set)
@@ -51,7 +51,7 @@ class Module:
             code = f"torch.empty({literals.items([str(n) for n in value.array.shape])}, dtype=torch.{value.dtype})"
         found = next((name for name, other in self.constants.items() if other == code), None)
         if found is None:
-            found = f"constant_{len(self.constants) + 1}"
+            found = f"{self.keys.word}_{len(self.constants) + 1}"
             self.constants[found] = code
         return f"self.{found}"
 

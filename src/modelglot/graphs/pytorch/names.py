@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Iterable
 
 from modelglot.graphs.pytorch import literals
 
@@ -41,7 +42,7 @@ _register_state_dict_hook _replicate_for_data_parallel _compiled_call_impl _get_
 _get_backward_pre_hooks _maybe_warn_non_full_backward_hook
 """
 TAKEN = frozenset(_MODULE.split())
-_CONSTANT = re.compile(r"constant_\d+", re.ASCII)  # what `Module.constant` makes
+_WORDS = ("constant", "fixed", "literal")  # what constants of the source may be called, with a number
 
 
 def identifier(name: str, otherwise: str, taken: set[str]) -> str:
@@ -73,9 +74,14 @@ def _words(text: str) -> str:
 
 
 class Keys:
-    """Keys of a state dict for tensors: their own names where `nn.Module` can have them."""
+    """Keys of a state dict for tensors: their own names where `nn.Module` can have them.
 
-    def __init__(self) -> None:
+    ``word`` is what constants of the source are called: one that no tensor is called, if there is one.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        first = {name.partition(".")[0].rpartition("_")[0] for name in names}
+        self.word = next((word for word in _WORDS if word not in first), _WORDS[0])
         self.made: dict[str, str] = {}
         self._leaves: set[tuple[str, ...]] = set()
         self._groups: set[tuple[str, ...]] = set()
@@ -100,7 +106,7 @@ class Keys:
 
     def _clash(self, path: tuple[str, ...], last: bool) -> bool:
         """True where the name is taken by a weight, by a group, or by what `Module.constant` makes."""
-        constant = len(path) == 1 and _CONSTANT.fullmatch(path[0]) is not None
+        constant = len(path) == 1 and re.fullmatch(self.word + r"_[0-9]+", path[0]) is not None
         return path in self._leaves or (last and path in self._groups) or constant
 
 

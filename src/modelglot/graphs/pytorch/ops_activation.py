@@ -17,7 +17,7 @@ def _with(code: str, **defaults: float) -> Rule:
 def _prelu(call: Call) -> str:
     """ONNX's slope broadcasts from the right, that of `F.prelu` belongs to the second axis: ``(C, 1, 1)`` is both."""
     x, slope, shape = call[0], call[1], call.shape(1)
-    if shape == (1,):
+    if shape == (1,) or call.version < 7:  # when it did not broadcast yet, it was one for each channel
         return f"F.prelu({x}, {slope})"
     if shape is not None and call.rank() == 1 + len(shape) and all(size == 1 for size in shape[1:]):
         return f"F.prelu({x}, {slope}.flatten())"

@@ -66,7 +66,7 @@ def _modified(call: Call, attribute: str, name: str, kind: str) -> str:
         return name
     inner = call.scope.inner()
     inner.bind(graph.inputs[0], Value(name, dtype=kind))
-    made = call.rules(graph, inner)[0]
+    made = call.write(graph, inner)[0]
     after = call.scope.name(graph.outputs[0], attribute)
     call.scope.lines.add(f"{after} = {made}")
     return after

@@ -20,7 +20,7 @@ def _if(call: Call) -> None:
         ("else:", "else_branch"),
     ):
         with scope.lines.block(head):
-            results = call.rules(call.graph(branch), scope.inner())
+            results = call.write(call.graph(branch), scope.inner())
             for name, result in zip(names, results, strict=False):
                 scope.lines.add(f"{name} = {result}")
     for value, name in zip(outputs, names, strict=True):
@@ -43,7 +43,7 @@ def _loop(call: Call) -> None:
     for value, name in zip(graph.inputs[2:], carried, strict=True):
         inner.bind(value, Value(name))
     with lines.block(f"for {counter} in {_trips(call)}:"):
-        results = call.rules(graph, inner)
+        results = call.write(graph, inner)
         goes = inner.find(graph.outputs[0])
         after = results[1:]
         for name, result in zip(scans, after[len(carried) :], strict=True):
@@ -113,7 +113,7 @@ def _scan(call: Call) -> None:
         inner.bind(value, Value(name))
     source = f"zip({', '.join(parts)})" if count > 1 else parts[0]
     with lines.block(f"for {', '.join(names)} in {source}:"):
-        results = call.rules(graph, inner)
+        results = call.write(graph, inner)
         for number, name in enumerate(scans):
             lines.add(f"{name}.append({results[states + number]})")
         if carried and results[:states] != carried:
@@ -143,7 +143,7 @@ def _sequence_map(call: Call) -> None:
     for value, code in zip(graph.inputs[1:], others, strict=True):
         inner.bind(value, Value(f"({code}[{counter}] if isinstance({code}, list) else {code})"))
     with lines.block(f"for {counter} in range(len({sequence})):"):
-        for name, result in zip(names, call.rules(graph, inner), strict=True):
+        for name, result in zip(names, call.write(graph, inner), strict=True):
             lines.add(f"{name}.append({result})")
     for value, name in zip(call.node.outputs, names, strict=True):
         scope.bind(value, Value(name))

@@ -117,24 +117,20 @@ def _power(call: Call) -> str:
     return f"{call.use('power')}({call[0]}, {call[1]})"
 
 
-def _fold(function: str) -> Rule:
-    """An operator of two inputs for any number of them."""
+def _fold(function: str, word: str) -> Rule:
+    """An operator of two inputs for any number of them; ``word`` is Python's own for numbers."""
 
     def rule(call: Call) -> str | Value:
-        if call.count == 2 and (found := on_numbers(call, function.removeprefix("torch.")[:3])) is not None:
+        found = on_numbers(call, word)
+        if found is not None:
             return found
-        made = call[0]
-        for other in call.all()[1:]:
-            made = (
-                f"{function}({made}, {other})" if call.dtype() not in WIDE else _wide_fold(call, function, made, other)
-            )
-        return made
+        kind = call.dtype()
+        made, *others = [f"{code}.long()" for code in call.all()] if kind in WIDE else call.all()
+        for other in others:
+            made = f"{function}({made}, {other})"
+        return f"{made}.to(torch.{kind})" if kind in WIDE else made
 
     return rule
-
-
-def _wide_fold(call: Call, function: str, left: str, right: str) -> str:
-    return f"{function}({left}.long(), {right}.long()).to(torch.{call.dtype()})"
 
 
 def _sum(call: Call) -> str:
@@ -236,7 +232,8 @@ RULES: dict[str, Rule] = {
     **{name: f"torch.{name.lower()}({{0}})" for name in _SAME_NAME},
     "Abs": _unary("torch.abs"), "Neg": "-{0}", "Sign": _unary("torch.sign"),
     "Add": _binary("+"), "Sub": _binary("-"), "Mul": _binary("*"), "Div": _divide, "Mod": _mod, "Pow": _power,
-    "Max": _fold("torch.maximum"), "Min": _fold("torch.minimum"), "Sum": _sum, "Mean": _mean, "Clip": _clip,
+    "Max": _fold("torch.maximum", "max"), "Min": _fold("torch.minimum", "min"), "Sum": _sum, "Mean": _mean,
+    "Clip": _clip,
     "Equal": _compare("=="), "Greater": _compare(">"), "GreaterOrEqual": _compare(">="), "Less": _compare("<"),
     "LessOrEqual": _compare("<="), "And": _logic("torch.logical_and"), "Or": _logic("torch.logical_or"),
     "Xor": _logic("torch.logical_xor"), "BitwiseAnd": _bits("&"),

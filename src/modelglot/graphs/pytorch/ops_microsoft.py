@@ -89,6 +89,67 @@ def _dynamic_lstm(call: Call) -> Tied:
     return Tied(made, 3)
 
 
+def _rotary(call: Call) -> str:
+    """Tables behind the positions, where the standard operator has them before."""
+    if call.flag("is_packed_batching"):
+        raise call.unsupported("sequences packed into one batch are not known")
+    size, heads = int(call.attr("rotary_embedding_dim", 0)), int(call.attr("num_heads", 0))
+    parts = [call[0], call[2], call[3], call[1], str(heads), str(size), str(call.flag("interleaved"))]
+    return f"{call.use('rotary_at')}({', '.join(parts)})"
+
+
+def _options(call: Call, *usual: tuple[str, str, float]) -> list[str]:
+    """Attributes that differ from what is usual, as arguments of another name."""
+    made = []
+    for attribute, argument, default in usual:
+        value = call.attr(attribute, default)
+        if value != default:
+            made.append(f"{argument}={call.float(attribute, 0.0) if isinstance(default, float) else int(value)}")
+    return made
+
+
+def _grouped(call: Call) -> Tied:
+    """The attention of ONNX Runtime's language models: a cache that grows, and positions that follow from it."""
+    if call.has(10) or call.has(11) or call.flag("smooth_softmax") or call.outputs > 3:
+        raise call.unsupported("biases, sinks and scores as a result are not known")
+    parts = [
+        call[0],
+        call.tensor_or(1),
+        call.tensor_or(2),
+        call.tensor_or(3),
+        call.tensor_or(4),
+        call[5],
+        call.number(6),
+    ]
+    parts += [str(int(call.attr("num_heads", 1))), str(int(call.attr("kv_num_heads", 1)))]
+    if call.flag("do_rotary"):
+        parts += [f"cos={call[7]}", f"sin={call[8]}"]
+        parts += ["interleaved=True"] if call.flag("rotary_interleaved") else []
+    parts += _options(call, ("scale", "scale", 0.0), ("softcap", "softcap", 0.0), ("local_window_size", "window", -1))
+    return Tied(f"{call.use('grouped_attention')}({', '.join(parts)})", 3)
+
+
+def _many_heads(call: Call) -> Tied:
+    if call.has(8) or call.has(9) or call.outputs > 3 or call.rank(0) == 5 or not call.has(1):
+        raise call.unsupported("packed queries and caches in a buffer are not known")
+    parts = [call[0], call[1], call.tensor_or(2), str(int(call.attr("num_heads", 1)))]
+    names = ("bias", "padding", "added", "past_key", "past_value")
+    parts += [f"{name}={call[number]}" for number, name in enumerate(names, 3) if call.has(number)]
+    parts += ["causal=True"] if call.flag("unidirectional") else []
+    parts += _options(call, ("scale", "scale", 0.0))
+    return Tied(f"{call.use('many_heads')}({', '.join(parts)})", 3)
+
+
+def _embed(call: Call) -> list[str | Value | None]:
+    """Words, places and segments added and normalized; with it how many words of each row are no padding."""
+    parts = [call[0], call.tensor_or(1), call[2], call[3], call.tensor_or(4), call[5], call[6], call.tensor_or(8)]
+    total = call.scope.name(call.node.outputs[0], "embedded")
+    call.scope.lines.add(f"{total} = {call.use('embedded')}({', '.join([*parts[:5], parts[7]])})")
+    made = f"F.layer_norm({total}, {total}.shape[-1:], {parts[5]}, {parts[6]}, eps={call.float('epsilon', 1e-12)})"
+    counts = f"{call[7]}.sum(1, dtype=torch.int32)" if call.has(7) else f"{call[0]}.new_zeros({call[0]}.shape[0])"
+    return [made, counts if call.wants(1) else None, total if call.wants(2) else None]
+
+
 def _n_bits(call: Call) -> str:
     bits, block = int(call.attr("bits", 4)), int(call.attr("block_size", 32))
     if bits not in (2, 4, 8) or call.has(4):
@@ -105,4 +166,6 @@ RULES: dict[str, Rule] = {
     "SkipSimplifiedLayerNormalization": _skip(True), "SimplifiedLayerNormalization": _simplified,
     "DynamicQuantizeMatMul": _dynamic_matmul, "MatMulIntegerToFloat": _integer_to_float,
     "DynamicQuantizeLSTM": _dynamic_lstm, "MatMulNBits": _n_bits, "Inverse": "torch.linalg.inv({0})",
+    "RotaryEmbedding": _rotary, "GroupQueryAttention": _grouped, "MultiHeadAttention": _many_heads,
+    "EmbedLayerNormalization": _embed,
 }  # fmt: skip

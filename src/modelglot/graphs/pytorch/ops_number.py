@@ -15,7 +15,7 @@ _SIZE = re.compile(r"\w+\.shape\[\d+\]", re.ASCII)
 
 def on_numbers(call: Call, sign: str, dtype: str = "int64") -> Value | None:
     """An operator of two inputs of which one is a shape and the other a shape or a constant, element by element."""
-    found = sides_of(call, 0, 1)
+    found = sides_of(call, 0, 1) if call.count == 2 else None
     if found is None:
         return None
     left, right, axes = found

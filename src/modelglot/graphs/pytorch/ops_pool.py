@@ -48,17 +48,16 @@ def _usual(kernel: list[int], stride: list[int], pads: list[int], *more: str) ->
 
 def _max(call: Call) -> str | Tied:
     kernel, stride, dilation, pads, _ = _shape(call)
-    ceil = "ceil_mode=True" if call.flag("ceil_mode") else ""
-    floating = (call.dtype() or "").startswith(("float32", "float64", "float16"))
-    if pads is not None and _plain(kernel, pads) and floating and not call.wants(1):
-        turned = f"dilation={one_or_all(dilation)}" if set(dilation) != {1} else ""
-        return f"F.max_pool{len(kernel)}d({call[0]}, {_usual(kernel, stride, pads, turned, ceil)})"
-    if floating and not ceil and not call.wants(1) and 1 <= len(kernel) <= 3:
-        turned = f"dilation={one_or_all(dilation)}" if set(dilation) != {1} else ""
-        padded = padded_input(call, call[0], kernel, ", value=-torch.inf")
-        return f"F.max_pool{len(kernel)}d({padded}, {_usual(kernel, stride, [0] * len(kernel), turned)})"
     if call.wants(1):
         return Tied(f"{call.use('max_pool_places')}({_arguments(call, call[0])}, {call.flag('storage_order')})")
+    floating = (call.dtype() or "").startswith(("float32", "float64", "float16"))
+    turned = f"dilation={one_or_all(dilation)}" if set(dilation) != {1} else ""
+    if floating and pads is not None and _plain(kernel, pads):
+        ceil = "ceil_mode=True" if call.flag("ceil_mode") else ""
+        return f"F.max_pool{len(kernel)}d({call[0]}, {_usual(kernel, stride, pads, turned, ceil)})"
+    if floating and not call.flag("ceil_mode") and 1 <= len(kernel) <= 3:
+        padded = padded_input(call, call[0], kernel, ", value=-torch.inf")
+        return f"F.max_pool{len(kernel)}d({padded}, {_usual(kernel, stride, [0] * len(kernel), turned)})"
     return f"{call.use('max_pool')}({_arguments(call, call[0])})"
 
 
