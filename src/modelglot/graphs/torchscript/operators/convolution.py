@@ -53,6 +53,8 @@ def convolution(
     }  # fmt: skip
     if transposed:
         more = g.ints_of(output_padding, axes, "output padding")
+        if any(m >= s for m, s in zip(more, strides, strict=True) if m):
+            raise UnsupportedError("an output padding that is not smaller than the stride")
         made = g.op("ConvTranspose", x, weight, bias, output_padding=more, **common)
     else:
         made = g.op("Conv", x, weight, bias, **common)

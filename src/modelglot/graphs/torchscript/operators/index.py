@@ -27,12 +27,18 @@ def index_select(g: Kit, x: Any, dim: int, index: Any) -> Any:
 
 @TABLE("gather")
 def gather(g: Kit, x: Any, dim: int, index: Any, sparse_grad: Any = False) -> Any:
+    if 0 in (g.rank(x), g.rank(index)):
+        found = g.op("GatherElements", g.reshape(x, [-1]), g.reshape(index, [-1]), axis=0)
+        return g.reshape(found, g.sizes(index))
     return g.op("GatherElements", x, index, axis=g.axis(x, dim))
 
 
 @TABLE("scatter")
 def scatter(g: Kit, x: Any, dim: int, index: Any, src: Any, reduce: str | None = None) -> Any:
     kinds = {None: "none", "add": "add", "multiply": "mul"}
+    if g.rank(x) == 0:
+        parts = [v if is_number(v) else g.reshape(v, [-1]) for v in (x, index, src)]
+        return g.reshape(scatter(g, parts[0], 0, parts[1], parts[2], reduce), [])
     if is_number(src):
         src = expand(g, g.at(src, g.dtype(x)), g.sizes(index))
     elif g.dims(src) != g.dims(index):
