@@ -81,6 +81,8 @@ def pad(g: Kit, x: Any, pad: Any, mode: str = "constant", value: Any = None) -> 
         raise UnsupportedError(f"padding `{mode}`")
     if any(isinstance(p, int) and p < 0 for p in pad):
         x, pad = _cut(g, x, pad)
+        if 0 in g.dims(x) and mode != "constant":
+            raise UnsupportedError(f"padding `{mode}` of what negative padding left nothing of")
     if all(isinstance(p, int) and p == 0 for p in pad):
         return x
     count, rank = len(pad) // 2, g.rank(x)

@@ -121,9 +121,16 @@ def index_put(g: Kit, x: Any, indices: Any, values: Any, accumulate: Any = False
     return g.op("ScatterND", turned, where, filled, reduction="add" if accumulate else "none", dims=g.dims(x))
 
 
+def _axis(g: Kit, x: Any, dim: Any) -> int:
+    """Raises UnsupportedError for a tensor without axes, which ONNX's scatters do not take."""
+    if g.rank(x) == 0:
+        raise UnsupportedError("elements of a tensor without axes")
+    return g.axis(x, dim)
+
+
 @TABLE("index_fill")
 def index_fill(g: Kit, x: Any, dim: int, index: Any, value: Any) -> Any:
-    axis = g.axis(x, dim)
+    axis = _axis(g, x, dim)
     number = g.at(value, g.dtype(x)) if is_number(value) else g.cast(value, g.dtype(x))
     order = [axis] + [a for a in range(g.rank(x)) if a != axis]
     turned = g.transpose(x, order)
@@ -134,7 +141,7 @@ def index_fill(g: Kit, x: Any, dim: int, index: Any, value: Any) -> Any:
 
 @TABLE("index_copy")
 def index_copy(g: Kit, x: Any, dim: int, index: Any, source: Any) -> Any:
-    if g.axis(x, dim) != 0:
+    if _axis(g, x, dim) != 0:
         raise UnsupportedError("`index_copy` along another axis than the first")
     return g.op("ScatterND", x, g.unsqueeze(index, [1]), source)
 
@@ -146,6 +153,7 @@ def masked_select(g: Kit, x: Any, mask: Any) -> Any:
 
 @TABLE("nonzero")
 def nonzero(g: Kit, x: Any) -> Any:
+    _axis(g, x, 0)
     return g.transpose(g.op("NonZero", x), [1, 0])
 
 
