@@ -59,6 +59,12 @@ def of_number(number: object) -> int:
     return BOOL if isinstance(number, bool) else INT64 if isinstance(number, int) else FLOAT
 
 
+def limits(onnx: int) -> tuple[float, float]:
+    """The smallest and the largest number of a float type."""
+    found: Any = ml_dtypes.finfo(numpy_type(onnx))  # type: ignore[no-untyped-call]
+    return float(found.min), float(found.max)
+
+
 def numpy_type(onnx: int) -> Any:
     """Raises UnsupportedError for a type that numpy lacks."""
     found = _NUMPY.get(ELEMENTS[onnx].name)

@@ -25,7 +25,7 @@ from modelglot.graphs.torchscript.interpreter import Interpreter
 from modelglot.graphs.torchscript.kit import Kit
 from modelglot.graphs.torchscript.live import live, used
 from modelglot.graphs.torchscript.state import Change, Place
-from modelglot.graphs.torchscript.values import Cell, Object, Raised, Scalar
+from modelglot.graphs.torchscript.values import Cell, Object, Raised, Scalar, Unknown
 
 Read = Callable[[Tensor], "bytes | bytearray"]
 NEXT = "_next"  # what a state is called after the call
@@ -195,6 +195,8 @@ class _Making:
         return kept
 
     def _plain(self, value: Any) -> Any:
+        if isinstance(value, Unknown):
+            raise UnsupportedError(value.why)
         made = self.kit.plain(self.runner.read(value))
         return made if isinstance(made, self.kit.ir.Value) else None
 

@@ -22,9 +22,16 @@ def gelu(g: Kit, x: Any, approximate: str = "none") -> Any:
     return g.op("Gelu", x, approximate=approximate)
 
 
-@TABLE("leaky_relu", "rrelu")
+@TABLE("leaky_relu")
 def leaky_relu(g: Kit, x: Any, negative_slope: float = 0.01, *rest: Any) -> Any:
     return g.op("LeakyRelu", x, alpha=float(negative_slope))
+
+
+@TABLE("rrelu")
+def rrelu(g: Kit, x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: Any = False, *rest: Any) -> Any:
+    if training:
+        raise UnsupportedError("the module is in training mode (rrelu)", hint="save it after `module.eval()`")
+    return leaky_relu(g, x, (lower + upper) / 2)
 
 
 @TABLE("prelu")
@@ -57,10 +64,14 @@ TABLE["softshrink"] = lambda g, x, lambd=0.5: g.op("Shrink", x, lambd=float(lamb
 
 @TABLE("softplus")
 def softplus(g: Kit, x: Any, beta: float = 1, threshold: float = 20) -> Any:
-    if beta == 1:
-        return g.op("Softplus", x)
+    """Linear above the threshold; the usual one makes no difference in 32 bits."""
     factor = g.constant(beta, g.dtype(x))
-    return g.op("Div", g.op("Softplus", g.op("Mul", x, factor)), factor)
+    scaled = x if beta == 1 else g.op("Mul", x, factor)
+    made = g.op("Softplus", scaled)
+    made = made if beta == 1 else g.op("Div", made, factor)
+    if threshold >= 20:
+        return made
+    return g.op("Where", g.op("Greater", scaled, g.constant(threshold, g.dtype(x))), x, made)
 
 
 @TABLE("threshold")

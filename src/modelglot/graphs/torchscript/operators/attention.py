@@ -23,6 +23,8 @@ def attention(
     g: Kit, query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: Any = 0.0, is_causal: Any = False,
     scale: Any = None, enable_gqa: Any = False,
 ) -> Any:  # fmt: skip
+    if dropout_p:
+        raise UnsupportedError("the module is in training mode (attention)", hint="save it after `module.eval()`")
     dtype = g.dtype(query)
     width = g.int_of(g.size(query, g.rank(query) - 1), "the width of a head")
     if enable_gqa:

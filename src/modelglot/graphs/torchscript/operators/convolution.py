@@ -53,6 +53,8 @@ def convolution(
     }  # fmt: skip
     if transposed:
         more = g.ints_of(output_padding, axes, "output padding")
+        if any(m >= s for m, s in zip(more, strides, strict=True) if m):
+            raise UnsupportedError("an output padding that is not smaller than the stride")
         made = g.op("ConvTranspose", x, weight, bias, output_padding=more, **common)
     else:
         made = g.op("Conv", x, weight, bias, **common)
@@ -79,6 +81,8 @@ def pad(g: Kit, x: Any, pad: Any, mode: str = "constant", value: Any = None) -> 
         raise UnsupportedError(f"padding `{mode}`")
     if any(isinstance(p, int) and p < 0 for p in pad):
         x, pad = _cut(g, x, pad)
+        if 0 in g.dims(x) and mode != "constant":
+            raise UnsupportedError(f"padding `{mode}` of what negative padding left nothing of")
     if all(isinstance(p, int) and p == 0 for p in pad):
         return x
     count, rank = len(pad) // 2, g.rank(x)

@@ -27,12 +27,18 @@ def index_select(g: Kit, x: Any, dim: int, index: Any) -> Any:
 
 @TABLE("gather")
 def gather(g: Kit, x: Any, dim: int, index: Any, sparse_grad: Any = False) -> Any:
+    if 0 in (g.rank(x), g.rank(index)):
+        found = g.op("GatherElements", g.reshape(x, [-1]), g.reshape(index, [-1]), axis=0)
+        return g.reshape(found, g.sizes(index))
     return g.op("GatherElements", x, index, axis=g.axis(x, dim))
 
 
 @TABLE("scatter")
 def scatter(g: Kit, x: Any, dim: int, index: Any, src: Any, reduce: str | None = None) -> Any:
     kinds = {None: "none", "add": "add", "multiply": "mul"}
+    if g.rank(x) == 0:
+        parts = [v if is_number(v) else g.reshape(v, [-1]) for v in (x, index, src)]
+        return g.reshape(scatter(g, parts[0], 0, parts[1], parts[2], reduce), [])
     if is_number(src):
         src = expand(g, g.at(src, g.dtype(x)), g.sizes(index))
     elif g.dims(src) != g.dims(index):
@@ -115,9 +121,16 @@ def index_put(g: Kit, x: Any, indices: Any, values: Any, accumulate: Any = False
     return g.op("ScatterND", turned, where, filled, reduction="add" if accumulate else "none", dims=g.dims(x))
 
 
+def _axis(g: Kit, x: Any, dim: Any) -> int:
+    """Raises UnsupportedError for a tensor without axes, which ONNX's scatters do not take."""
+    if g.rank(x) == 0:
+        raise UnsupportedError("elements of a tensor without axes")
+    return g.axis(x, dim)
+
+
 @TABLE("index_fill")
 def index_fill(g: Kit, x: Any, dim: int, index: Any, value: Any) -> Any:
-    axis = g.axis(x, dim)
+    axis = _axis(g, x, dim)
     number = g.at(value, g.dtype(x)) if is_number(value) else g.cast(value, g.dtype(x))
     order = [axis] + [a for a in range(g.rank(x)) if a != axis]
     turned = g.transpose(x, order)
@@ -128,7 +141,7 @@ def index_fill(g: Kit, x: Any, dim: int, index: Any, value: Any) -> Any:
 
 @TABLE("index_copy")
 def index_copy(g: Kit, x: Any, dim: int, index: Any, source: Any) -> Any:
-    if g.axis(x, dim) != 0:
+    if _axis(g, x, dim) != 0:
         raise UnsupportedError("`index_copy` along another axis than the first")
     return g.op("ScatterND", x, g.unsqueeze(index, [1]), source)
 
@@ -140,6 +153,7 @@ def masked_select(g: Kit, x: Any, mask: Any) -> Any:
 
 @TABLE("nonzero")
 def nonzero(g: Kit, x: Any) -> Any:
+    _axis(g, x, 0)
     return g.transpose(g.op("NonZero", x), [1, 0])
 
 

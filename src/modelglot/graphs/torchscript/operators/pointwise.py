@@ -33,7 +33,14 @@ for _name, _kind in {"abs": "Abs", "neg": "Neg", "negative": "Neg", "relu": "Rel
 
 def _rounding(kind: str) -> Callable[..., Any]:
     """Integers are whole already."""
-    return lambda g, x, *rest: g.op(kind, x) if dtypes.is_float(g.dtype(x)) else x
+
+    def made(g: Kit, x: Any, decimals: int = 0) -> Any:
+        if not dtypes.is_float(g.dtype(x)) or not decimals:
+            return g.op(kind, x) if dtypes.is_float(g.dtype(x)) else x
+        factor = g.constant(10.0**decimals, g.dtype(x))
+        return g.op("Div", g.op(kind, g.op("Mul", x, factor)), factor)
+
+    return made
 
 
 for _name, _kind in {"floor": "Floor", "ceil": "Ceil", "round": "Round"}.items():
@@ -122,13 +129,18 @@ def fmod(g: Kit, a: Any, b: Any) -> Any:
     return g.op("Mod", *g.together(a, b), fmod=1)
 
 
-@TABLE("pow", "float_power")
+@TABLE("pow")
 def power(g: Kit, a: Any, b: Any) -> Any:
     dtype = g.promoted([a, b])
     if b == 2 and not is_number(a):
         return g.op("Mul", a, a)
     a, b = (g.at(v, dtype) if is_number(v) else g.cast(v, dtype) for v in (a, b))
     return g.op("Pow", a, b)
+
+
+@TABLE("float_power")
+def float_power(g: Kit, a: Any, b: Any) -> Any:
+    return g.op("Pow", *(g.at(v, dtypes.DOUBLE) if is_number(v) else g.cast(v, dtypes.DOUBLE) for v in (a, b)))
 
 
 @TABLE("square")

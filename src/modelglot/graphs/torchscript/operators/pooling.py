@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from modelglot.core.errors import UnsupportedError
 from modelglot.graphs.torchscript.kit import Kit
 from modelglot.graphs.torchscript.operators.table import Table
+from modelglot.graphs.torchscript.values import Unknown
 
 TABLE = Table()
+_POSITIONS = Unknown("the positions of a max pool, which PyTorch counts otherwise than ONNX, are used")
 
 
 def _batched(function: Callable[..., Any], axes: int) -> Callable[..., Any]:
@@ -54,9 +57,12 @@ def avg_pool(
     g: Kit, axes: int, x: Any, kernel: Any, stride: Any = (), padding: Any = 0, ceil_mode: Any = False,
     count_include_pad: Any = True, divisor_override: Any = None,
 ) -> Any:  # fmt: skip
-    if divisor_override is not None:
-        raise UnsupportedError("an average pool with a divisor of its own")
     window = _window(g, axes, kernel, stride, padding)
+    if divisor_override is not None:
+        if ceil_mode:
+            raise UnsupportedError("an average pool with a divisor of its own, rounded up")
+        made = g.op("AveragePool", x, count_include_pad=1, **window)
+        return g.op("Mul", made, g.constant(prod(window["kernel_shape"]) / divisor_override, g.dtype(x)))
     return g.op("AveragePool", x, ceil_mode=int(ceil_mode), count_include_pad=int(count_include_pad), **window)
 
 
@@ -103,4 +109,4 @@ for _axes in (1, 2, 3):
     TABLE[f"lp_pool{_axes}d"] = _batched(_lp_pool, _axes)
     TABLE[f"adaptive_avg_pool{_axes}d"] = _batched(_adaptive("AveragePool", "GlobalAveragePool"), _axes)
     _maximum = _batched(_adaptive("MaxPool", "GlobalMaxPool"), _axes)
-    TABLE[f"adaptive_max_pool{_axes}d"] = lambda g, x, output, inner=_maximum: (inner(g, x, output), g.constant(0))
+    TABLE[f"adaptive_max_pool{_axes}d"] = lambda g, x, output, inner=_maximum: (inner(g, x, output), _POSITIONS)

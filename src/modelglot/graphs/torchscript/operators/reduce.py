@@ -8,6 +8,7 @@ from typing import Any
 from modelglot.graphs.torchscript import dtypes
 from modelglot.graphs.torchscript.kit import Kit
 from modelglot.graphs.torchscript.operators.pointwise import TABLE as POINTWISE
+from modelglot.graphs.torchscript.operators.shape import expand
 from modelglot.graphs.torchscript.operators.table import Table
 
 TABLE = Table()
@@ -15,7 +16,8 @@ TABLE = Table()
 
 def _over(g: Kit, kind: str, x: Any, dim: Any, keepdim: bool) -> Any:
     """ONNX's ``Reduce*`` with axes as an input; no axes are all of them."""
-    axes = None if dim is None or dim == [] else g.ints(g.axes(x, dim))
+    whole = dim is None or dim in ([], ()) or g.rank(x) == 0
+    axes = None if whole else g.ints(g.axes(x, dim))
     return g.op(kind, x, axes, keepdims=int(keepdim))
 
 
@@ -48,6 +50,8 @@ def _extreme(reduce: str, arg: str, both: Callable[..., Any]) -> Callable[..., A
         if dim is None:
             return g.op(reduce, x, keepdims=0)
         axis = g.axis(x, dim)
+        if g.rank(x) == 0:
+            return (g.op("Identity", x), g.constant(0))
         return (_over(g, reduce, x, axis, keepdim), g.op(arg, x, axis=axis, keepdims=int(keepdim)))
 
     return made
@@ -61,6 +65,8 @@ def _position(kind: str) -> Callable[..., Any]:
     def made(g: Kit, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
         if dim is None:
             return g.op(kind, g.reshape(x, [-1]), axis=0, keepdims=0)
+        if g.rank(x) == 0:
+            return g.constant(0)
         return g.op(kind, x, axis=g.axis(x, dim), keepdims=int(keepdim))
 
     return made
@@ -114,8 +120,11 @@ def var_mean(g: Kit, x: Any, dim: Any = None, *rest: Any, **named: Any) -> Any:
 @TABLE("norm", "linalg_vector_norm", "frobenius_norm", "linalg_norm")
 def norm(g: Kit, x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     kinds = {1: "ReduceL1", 2: "ReduceL2", None: "ReduceL2"}
-    if p == float("inf"):
-        return _over(g, "ReduceMax", g.op("Abs", x), dim, keepdim)
+    if abs(p or 0) == float("inf"):
+        return _over(g, "ReduceMax" if p > 0 else "ReduceMin", g.op("Abs", x), dim, keepdim)
+    if p == 0:
+        nonzero = g.cast(g.cast(x, dtypes.BOOL), g.dtype(x))
+        return _over(g, "ReduceSum", nonzero, dim, keepdim)
     if p not in kinds:
         dtype = g.dtype(x)
         powers = _over(g, "ReduceSum", g.op("Pow", g.op("Abs", x), g.constant(p, dtype)), dim, keepdim)
@@ -130,6 +139,8 @@ def _soft(kind: str) -> Callable[..., Any]:
             if isinstance(dtype, int) and not isinstance(dtype, bool)
             else g.floats(x)
         )
+        if g.rank(x) == 0:
+            return g.squeeze(g.op(kind, g.unsqueeze(x, [0]), axis=0), [0])
         return g.op(kind, x, axis=g.axis(x, dim))
 
     return made
@@ -146,6 +157,8 @@ def cumsum(g: Kit, x: Any, dim: int, dtype: Any = None) -> Any:
         x = g.cast(x, dtypes.onnx_type(dtype))
     elif not dtypes.is_float(g.dtype(x)):
         x = g.cast(x, dtypes.INT64)
+    if g.rank(x) == 0:
+        return x
     return g.op("CumSum", x, g.constant(g.axis(x, dim)))
 
 
@@ -176,8 +189,10 @@ def normalize(g: Kit, x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) 
 
 @TABLE("cosine_similarity")
 def cosine_similarity(g: Kit, a: Any, b: Any, dim: int = 1, eps: float = 1e-8) -> Any:
-    dot = _over(g, "ReduceSum", g.op("Mul", a, b), dim, False)
+    product = g.op("Mul", a, b)
+    dot = _over(g, "ReduceSum", product, dim, False)
     low = g.constant(eps, g.dtype(a))
+    a, b = (expand(g, v, g.sizes(product)) for v in (a, b))
     sizes = [g.op("Max", norm(g, v, 2, [dim], False), low) for v in (a, b)]
     return g.op("Div", dot, g.op("Mul", *sizes))
 

@@ -8,6 +8,7 @@ from typing import Any
 from modelglot.graphs.torchscript.operators import (
     activation,
     attention,
+    composed,
     convolution,
     create,
     index,
@@ -26,7 +27,7 @@ from modelglot.graphs.torchscript.operators import (
 
 _THEMES = (
     pointwise, activation, shape, parts, types, reduce, linear, convolution, norm, pooling, recurrent, attention, index,
-    create, resize,
+    create, resize, composed,
 )  # fmt: skip
 OPERATORS: dict[str, Callable[..., Any]] = {}
 for _theme in _THEMES:

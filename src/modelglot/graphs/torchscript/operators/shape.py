@@ -94,6 +94,8 @@ def unflatten(g: Kit, x: Any, dim: int, sizes: Any) -> Any:
 @TABLE("squeeze")
 def squeeze(g: Kit, x: Any, dim: Any = None) -> Any:
     dims = g.dims(x)
+    if not dims:
+        return x
     axes = g.axes(x, dim)
     unsure = [a for a in axes if not isinstance(dims[a], int)]
     if unsure and dim is None:

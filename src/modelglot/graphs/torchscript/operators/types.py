@@ -16,6 +16,7 @@ TABLE = Table()
 @TABLE("to", "type_as", "_to_copy")
 def to(g: Kit, x: Any, *rest: Any, **named: Any) -> Any:
     """To a type, a device (which is nothing here), or as another tensor."""
+    x = g.plain(x)
     wanted = named.get("dtype")
     for value in rest[:2]:
         if isinstance(value, g.ir.Value):
@@ -25,20 +26,10 @@ def to(g: Kit, x: Any, *rest: Any, **named: Any) -> Any:
     return x if wanted is None else g.cast(x, dtypes.onnx_type(wanted))
 
 
-for _name, _code in {
-    "float": 6,
-    "double": 7,
-    "half": 5,
-    "bfloat16": 15,
-    "int": 3,
-    "long": 4,
-    "bool": 11,
-    "byte": 0,
-    "char": 1,
-}.items():
-    TABLE[_name] = TABLE[f"_cast_{_name.capitalize()}"] = lambda g, x, *rest, code=_code: g.cast(
-        x, dtypes.onnx_type(code)
-    )
+_TYPES = {"float": 6, "double": 7, "half": 5, "bfloat16": 15, "int": 3, "long": 4, "bool": 11, "byte": 0, "char": 1}
+for _name, _code in _TYPES.items():
+    TABLE[_name] = lambda g, x, *rest, code=_code: g.cast(g.plain(x), dtypes.onnx_type(code))
+    TABLE[f"_cast_{_name.capitalize()}"] = TABLE[_name]
 
 
 @TABLE("item", "Int", "Float", "Bool", "ScalarImplicit", "IntImplicit", "FloatImplicit")
