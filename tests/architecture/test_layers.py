@@ -146,7 +146,9 @@ def test_the_public_names() -> None:
         "pack",
         "quantize",
         "save",
+        "scan",
         "stats",
+        "verify",
     ]
     assert modelglot.__all__ == ["__version__", *verbs]
     for name in modelglot.__all__:

@@ -74,7 +74,6 @@ def make_plan(
     lightning, dialect = dialect == "lightning", None if dialect == "lightning" else dialect
     rescued = rescue(origin, format, limits) if salvage else (read_model(origin, format=format, limits=limits), [])
     original, lost = rescued
-    original = original if plain else unfolded(original, aim, to)
     if (program := graph_target(aim, to)) is not None:
         given = {"dtype": dtype, "include": include, "exclude": exclude, "rename": rename_rules, "component": component,
                  "layout": layout, "axes": axes, "quantize": quantize, "lora-format": lora_format, "dialect": dialect,
@@ -82,6 +81,7 @@ def make_plan(
         return plan_program(
             program, original, origin, aim, settings or {}, allow_loss, limits, given, wishes or Wishes()
         )
+    original = original if plain else unfolded(original, aim, to)
     if template is None and not plain:
         changes = {"dtype": dtype, "include": include, "exclude": exclude, "rename": rename_rules, "layout": layout,
                    "component": component, "quantize": quantize, "dialect": dialect}  # fmt: skip
