@@ -114,6 +114,9 @@ def vision() -> Iterator[tuple[str, Any, Any, tuple[str, ...]]]:
         more = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
         size = 299 if name == "inception_v3" else 224
         model = models.get_model(name, weights=None, **more).eval()
+        for parameter in model.parameters():  # heads that start as zeros would hide everything before them
+            if not parameter.any():
+                torch.nn.init.normal_(parameter, std=0.02)
         yield f"torchvision {name}", model, torch.randn(1, 3, size, size), ("traced", "scripted")
 
 
