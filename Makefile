@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test real lint sanitize bench clean
+.PHONY: demo test real lint sanitize fuzz bench clean
 .DELETE_ON_ERROR:
 
 $(BIN)/modelglot: pyproject.toml
@@ -35,6 +35,11 @@ lint: $(VENV)/.tests
 # the kernels under AddressSanitizer and UndefinedBehaviorSanitizer, over the edge families (about 2 minutes)
 sanitize: $(VENV)/.tests
 	$(BIN)/python tests/kernels/sanitize.py
+
+# every reader under atheris, 60 seconds each; `python -m fuzz --runs 1000000` for as long as that takes
+fuzz: $(VENV)/.tests
+	$(BIN)/pip install --quiet --disable-pip-version-check "atheris>=3.0"
+	$(BIN)/python -m fuzz --seconds 60
 
 bench: $(VENV)/.tests
 	$(BIN)/python -m bench
