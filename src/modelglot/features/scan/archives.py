@@ -81,7 +81,7 @@ def zip_parts(piece: Piece) -> Parts:
             None, "`modelglot convert` keeps the tensors and leaves the code",
         )  # fmt: skip
     for note in archive.notes:
-        if note.code not in _PLAIN_NOTES:
+        if note.code not in _PLAIN_NOTES and not (note.code == "zip-prefix" and piece.name.endswith(".distcp")):
             yield piece.unknown(note.code, note.text)
     if any(note.code == "zip-headers" for note in archive.notes):
         yield from _by_headers(piece, {member.header for member in archive.members if member.codec == "raw"})

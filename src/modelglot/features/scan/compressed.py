@@ -75,16 +75,17 @@ def _pieces(codec: str, piece: Piece, skip: int) -> Iterator[bytes]:
 
 
 def _members(make: Callable[[], _Decoder], raw: Iterator[bytes]) -> Iterator[bytes]:
-    decoder, whole = make(), 0
+    decoder, fed = make(), False
     for data in raw:
-        while data or not getattr(decoder, "needs_input", True):
+        while data or not (decoder.eof or getattr(decoder, "needs_input", True)):
             if decoder.eof:
-                decoder, whole = make(), whole + 1
+                decoder, fed = make(), False
                 data = data.lstrip(b"\0")  # padding between members
                 continue
             made = decoder.decompress(data, _STEP)
+            fed = True
             if made:
                 yield made
             data = decoder.unused_data if decoder.eof else getattr(decoder, "unconsumed_tail", b"")
-    if not decoder.eof:
+    if fed and not decoder.eof:
         raise EOFError("the data ends too early")

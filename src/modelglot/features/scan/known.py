@@ -12,9 +12,10 @@ from modelglot.containers.pickle.allowlist import PLAIN, folded
 from modelglot.containers.pickle.harmful import is_harmful
 from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.tree import Inert
+from modelglot.features.scan.code import is_plain
 from modelglot.features.scan.report import UNKNOWN, UNSAFE
 from modelglot.features.scan.structures import CLASSES, FUNCTIONS
-from modelglot.features.scan.roles import CALLED, CAREFUL, MADE, NAMED, ROLES, Use
+from modelglot.features.scan.roles import CALLED, CAREFUL, CODE, MADE, NAMED, ROLES, Use
 
 Allowed = frozenset[tuple[str, str]]  # (name, role) pairs that a person vouches for
 _ENORMOUS = 1 << 28  # bytes or elements that one call asks for
@@ -25,6 +26,8 @@ def judge(use: Use, allowed: Allowed, *, torchscript: bool = False) -> str | Non
     name = folded(use.name)
     if (name, use.role) in allowed:
         return None
+    if name in CODE:
+        return UNKNOWN if all(is_plain(a) for a in use.arguments if isinstance(a, str)) else UNSAFE
     if name in CAREFUL:
         return _careful(name, use)
     if name in PLAIN or (torchscript and name.startswith("__torch__.")):
@@ -38,8 +41,10 @@ def judge(use: Use, allowed: Allowed, *, torchscript: bool = False) -> str | Non
     return UNKNOWN
 
 
-def _careful(name: str, use: Use) -> str:
+def _careful(name: str, use: Use) -> str | None:
     """Attribute access and partial calls: unsafe where they reach Python's insides, or what nobody can tell."""
+    if name == "builtins.type":  # of a value, or a class made of parts
+        return None if use.role != CALLED or len(use.arguments) == 1 else UNSAFE
     if use.role != CALLED:
         return UNSAFE if name == "builtins.getattr" else UNKNOWN
     if name == "functools.partial":

@@ -32,13 +32,21 @@ PASSES: dict[str, tuple[tuple[int, str], ...]] = {
     "numpy.random._pickle.__randomstate_ctor": ((0, CALLED), (1, CALLED)),
     "numpy.ma.core._mareconstruct": ((0, MADE), (1, MADE)),
     "functools.partial": ((0, CALLED),),
-    "pandas._libs.internals._unpickle_block": (),
     "pandas.core.indexes.base._new_Index": ((0, MADE),),
-    "pandas.core.internals.blocks.new_block": (),
+    "pandas._libs.arrays.__pyx_unpickle_NDArrayBacked": ((0, MADE),),
+    "sklearn.neighbors._kd_tree.newObj": ((0, MADE),),
+    "sklearn.neighbors._ball_tree.newObj": ((0, MADE),),
+    "sklearn.metrics._dist_metrics.newObj": ((0, MADE),),
+    "jax._src.array._reconstruct_array": ((0, CALLED),),
     "collections.defaultdict": ((0, CALLED),),
-    "torch.fx.graph_module.reduce_graph_module": (),
 }
 # Harmless or not by what they are given, so every call is looked at.
 CAREFUL = frozenset([
     "builtins.getattr", "functools.partial", "operator.attrgetter", "operator.itemgetter", "operator.methodcaller",
+    "builtins.type",
 ])  # fmt: skip
+# Functions whose text arguments are Python code that they run; `modelglot.features.scan.code` reads it.
+CODE = frozenset(
+    f"torch.fx.graph_module.{name}"
+    for name in ("reduce_graph_module", "reduce_package_graph_module", "reduce_deploy_graph_module", "_forward_from_src")
+)

@@ -15,11 +15,12 @@ from modelglot.core.errors import LimitError
 from modelglot.core.limits import Limits
 from modelglot.core.tree import Inert, Node
 from modelglot.features.scan.arrays_between import WRAPPER, array_bytes
-from modelglot.features.scan.roles import CALLED, CAREFUL, MADE, NAMED, PASSES, STORAGE, Use
+from modelglot.features.scan.roles import CALLED, CAREFUL, CODE, MADE, NAMED, PASSES, STORAGE, Use
 
 COMPUTED_NAME = "a global is named by a computed value"
 ITEMS_OF_GLOBAL = "items are set on a global"
 _BLOBS, _CALLS = 4096, 10_000
+_LONGEST = 1 << 20  # of an argument that is kept
 _NESTED = 16  # object arrays of joblib inside object arrays
 _PACKED_TEXT = ("gA", "eJ", "eN", "eA", "H4sI", "Qlpo", "/Td6", "UEsD", "Y2", "KG", "8002", "8003", "8004", "8005", "\x80")
 
@@ -40,7 +41,7 @@ class Tracer(Machine):
 
     def _use(self, name: str, role: str, arguments: tuple[Any, ...] = ()) -> None:
         key: tuple[Any, ...] = (name, role)
-        if folded(name) in CAREFUL and role == CALLED and len(self.uses) < _CALLS:
+        if folded(name) in CAREFUL | CODE and role == CALLED and len(self.uses) < _CALLS:
             key = (name, role, *(getattr(a, "global_", a) for a in arguments[:4] if isinstance(a, (str, int, Inert))))
         if key not in self.uses:
             self.uses[key] = Use(name, role, self._at, tuple(map(_shown, arguments[:4])))
@@ -70,6 +71,8 @@ class Tracer(Machine):
         return super()._reduce(function, arguments)
 
     def _called(self, name: str, arguments: list[Any]) -> None:
+        if folded(name) in CODE:
+            arguments = _code(arguments)
         self._use(name, CALLED, tuple(arguments))
         for position, role in PASSES.get(folded(name), ()):
             passed = arguments[position] if position < len(arguments) else None
@@ -163,9 +166,18 @@ class Tracer(Machine):
         return after
 
 
+def _code(arguments: list[Any]) -> list[Any]:
+    """The texts that a function compiles: its own arguments, and `code` in the state that it is given."""
+    texts: list[Any] = [a for a in arguments if isinstance(a, str)]
+    for body in arguments:
+        if isinstance(body, Node) and body.is_mapping:
+            texts += [body.get(key) for key in ("_code", "code") if body.get(key) is not None]
+    return texts or [None]
+
+
 def _shown(value: Any) -> Any:
     """An argument as a finding shows it, or None."""
     if isinstance(value, (str, bytes)):
-        return value[:200]
+        return value[:_LONGEST]
     return value if isinstance(value, (int, float, Inert)) else None
 
