@@ -141,7 +141,7 @@ _SIMPLE: dict[int, Callable[[Operations], Any]] = {
     0x92: Operations._newobj_ex,
     0x8F: lambda m: m._push(Node("set", [])),
     0x91: lambda m: m._push(Node("frozenset", m._pop_mark())),
-    0x93: Operations._stack_global,
+    0x93: lambda m: m._stack_global(),  # looked up, as are the others that a tracer replaces
     0x97: lambda m: m._push(Inert("out_of_band_buffer", "called")),
     0x98: lambda m: None,
 }

@@ -40,9 +40,10 @@ def scan_file(
             found += pickles.check(piece, trace, allowed)
     kind = format.info.title if format is not None else "not recognised"
     if format is not None and files is not None:
-        whole_pickle = format.info.name in _PICKLES and pickles_seen and not any(f.rule == INCOMPLETE for f in found)
-        found += _by_format(format, files, limits, whole, read=not whole_pickle)
-    elif format is None and seen == 1 and not found:
+        opened = pickles_seen if format.info.name in _PICKLES else seen > 1 and format.info.name == "not-a-model"
+        opened = opened and not any(f.rule == INCOMPLETE for f in found)
+        found += _by_format(format, files, limits, whole, read=not opened)
+    elif format is None and seen == 1 and not found and not pickles_seen:
         found.append(whole.unknown("not-recognised", "no format is recognised: nothing can be said of it"))
     return FileScan(source.path, kind, sorted_findings(found))
 

@@ -15,7 +15,7 @@ from modelglot.features.scan.tracer import Tracer
 __all__ = ["CALLED", "MADE", "NAMED", "STORAGE", "Trace", "Use", "trace"]
 _STREAMS = 1024  # pickles one after another
 _AFTER, _TRIES = 1 * MIB, 256  # how far after the last pickle another is searched for, and how often
-_START = re.compile(rb"\x80[\x02-\x05]|c[a-zA-Z_][\w.]*\n[a-zA-Z_][\w.]*\n[(\x85)V]")
+_START = re.compile(rb"\x80[\x02-\x05]|c[a-zA-Z_][\w.]*\n[a-zA-Z_][\w.]*\n[()\]}VSTUXBC\x8c\x8e\x94\x85qp0]")
 
 
 class Trace(NamedTuple):
