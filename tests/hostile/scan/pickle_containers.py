@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Where pickles hide: each container takes a pickle stream and gives the bytes of a file."""
 
 import bz2
@@ -60,7 +61,9 @@ def joblib(pickle, dtype=b"X\x02\0\0\0O8", body=None):
     """A NumpyArrayWrapper, then what lies between opcodes, then the end of the outer pickle."""
     kind = b"cnumpy\ndtype\n" + dtype + b"\x89\x88\x87Rq\1"
     state = b"}(X\5\0\0\0shapeK\x04\x85X\5\0\0\0orderX\1\0\0\0CX\5\0\0\0dtype" + kind + b"u"
-    return b"\x80\x02](cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81" + state + b"b" + (pickle if body is None else body)
+    return (
+        b"\x80\x02](cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81" + state + b"b" + (pickle if body is None else body)
+    )
 
 
 def lz4(data):
@@ -68,12 +71,12 @@ def lz4(data):
     half = len(data) // 2
     literals = data[half:]
     count = len(literals)
-    token = bytes([min(count, 15) << 4]) + (bytes([255] * ((count - 15) // 255) + [(count - 15) % 255]) if count >= 15 else b"")
+    token = bytes([min(count, 15) << 4]) + (
+        bytes([255] * ((count - 15) // 255) + [(count - 15) % 255]) if count >= 15 else b""
+    )
     block = token + literals
     head = b"\x04\x22\x4d\x18\x60\x40\x82"
-    return (
-        head + struct.pack("<I", half | 1 << 31) + data[:half] + struct.pack("<I", len(block)) + block + bytes(4)
-    )
+    return head + struct.pack("<I", half | 1 << 31) + data[:half] + struct.pack("<I", len(block)) + block + bytes(4)
 
 
 def members(compress, data):

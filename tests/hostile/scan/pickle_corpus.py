@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The corpus of hostile, malformed and benign pickles: generated, never loaded. `Sample.cause` is what must be named."""
 
 import gzip
@@ -23,45 +24,48 @@ class Sample:
 
 TARGETS = [("os", "system", "id"), ("builtins", "exec", "1"), ("evil_package.sub", "run", "x")]
 
-GLOBALS = """
-os.system os.popen os.execv os.spawnl os.remove os.unlink os.rmdir os.rename os.putenv os.fork os.kill os.chmod os.symlink
-posix.system nt.system subprocess.Popen subprocess.run subprocess.call subprocess.check_call subprocess.check_output
-subprocess.getoutput subprocess.getstatusoutput commands.getoutput builtins.eval builtins.exec builtins.compile
-builtins.open builtins.__import__ builtins.setattr builtins.delattr builtins.globals builtins.breakpoint builtins.input
-builtins.map builtins.filter __builtin__.eval __builtin__.exec __builtin__.execfile __builtin__.apply __builtin__.file
-__builtin__.reload __builtin__.open pickle.loads pickle.load _pickle.loads _pickle.Unpickler cPickle.loads marshal.loads
-types.CodeType types.FunctionType types.ModuleType importlib.import_module importlib.__import__ imp.load_source
-imp.load_dynamic runpy.run_path runpy.run_module runpy._run_code pty.spawn code.interact code.InteractiveInterpreter
-codeop.compile_command bdb.Bdb pdb.run pdb.Pdb cProfile.run cProfile.runctx profile.run trace.Trace timeit.timeit
-timeit.main timeit.Timer doctest.debug_script socket.socket socket.create_connection ssl.get_server_certificate
-urllib.request.urlopen urllib.request.urlretrieve urllib.urlopen urllib2.urlopen http.client.HTTPConnection
-httplib.HTTPConnection ftplib.FTP smtplib.SMTP poplib.POP3 imaplib.IMAP4 telnetlib.Telnet xmlrpc.client.ServerProxy
-socketserver.TCPServer requests.get requests.post requests.api.get httpx.get aiohttp.ClientSession webbrowser.open
-antigravity.fly ctypes.CDLL ctypes.cdll.LoadLibrary _ctypes.dlopen shutil.rmtree shutil.copy shutil.move
-shutil.make_archive tempfile.mkstemp glob.glob fileinput.input io.open _io.FileIO io.FileIO codecs.open linecache.getline
-zipimport.zipimporter pkgutil.get_loader pydoc.pipepager pydoc.locate sys.exit sys.setrecursionlimit sys.settrace
-sys.modules.update signal.alarm signal.raise_signal threading.Thread _thread.start_new_thread multiprocessing.Process
-asyncio.run asyncio.create_subprocess_shell concurrent.futures.ThreadPoolExecutor atexit.register gc.get_objects
-sqlite3.connect shelve.open dbm.open tarfile.open zipfile.ZipFile venv.create ensurepip.bootstrap pip.main
-pip._internal.main setuptools.sandbox.run_setup distutils.spawn.spawn distutils.file_util.write_file unittest.main
-idlelib.autocomplete.AutoComplete idlelib.pyshell.ModifiedInterpreter lib2to3.pgen2.grammar.Grammar
-logging.config.listen logging.FileHandler functools.reduce itertools.starmap torch.load torch.jit.load torch.hub.load
-torch.hub.load_state_dict_from_url torch.storage._load_from_bytes torch.serialization.load torch.utils._config_module.ConfigModule.load_config
+_GLOBALS = """
+os.system os.popen os.execv os.spawnl os.remove os.unlink os.rmdir os.rename os.putenv os.fork os.kill os.chmod
+os.symlink posix.system nt.system subprocess.Popen subprocess.run subprocess.call subprocess.check_call
+subprocess.check_output subprocess.getoutput subprocess.getstatusoutput commands.getoutput builtins.eval builtins.exec
+builtins.compile builtins.open builtins.__import__ builtins.setattr builtins.delattr builtins.globals
+builtins.breakpoint builtins.input builtins.map builtins.filter __builtin__.eval __builtin__.exec __builtin__.execfile
+__builtin__.apply __builtin__.file __builtin__.reload __builtin__.open pickle.loads pickle.load _pickle.loads
+_pickle.Unpickler cPickle.loads marshal.loads types.CodeType types.FunctionType types.ModuleType
+importlib.import_module importlib.__import__ imp.load_source imp.load_dynamic runpy.run_path runpy.run_module
+runpy._run_code pty.spawn code.interact code.InteractiveInterpreter codeop.compile_command bdb.Bdb pdb.run pdb.Pdb
+cProfile.run cProfile.runctx profile.run trace.Trace timeit.timeit timeit.main timeit.Timer doctest.debug_script
+socket.socket socket.create_connection ssl.get_server_certificate urllib.request.urlopen urllib.request.urlretrieve
+urllib.urlopen urllib2.urlopen http.client.HTTPConnection httplib.HTTPConnection ftplib.FTP smtplib.SMTP poplib.POP3
+imaplib.IMAP4 telnetlib.Telnet xmlrpc.client.ServerProxy socketserver.TCPServer requests.get requests.post
+requests.api.get httpx.get aiohttp.ClientSession webbrowser.open antigravity.fly ctypes.CDLL ctypes.cdll.LoadLibrary
+_ctypes.dlopen shutil.rmtree shutil.copy shutil.move shutil.make_archive tempfile.mkstemp glob.glob fileinput.input
+io.open _io.FileIO io.FileIO codecs.open linecache.getline zipimport.zipimporter pkgutil.get_loader pydoc.pipepager
+pydoc.locate sys.exit sys.setrecursionlimit sys.settrace sys.modules.update signal.alarm signal.raise_signal
+threading.Thread _thread.start_new_thread multiprocessing.Process asyncio.run asyncio.create_subprocess_shell
+concurrent.futures.ThreadPoolExecutor atexit.register gc.get_objects sqlite3.connect shelve.open dbm.open tarfile.open
+zipfile.ZipFile venv.create ensurepip.bootstrap pip.main pip._internal.main setuptools.sandbox.run_setup
+distutils.spawn.spawn distutils.file_util.write_file unittest.main idlelib.autocomplete.AutoComplete
+idlelib.pyshell.ModifiedInterpreter lib2to3.pgen2.grammar.Grammar logging.config.listen logging.FileHandler
+functools.reduce itertools.starmap torch.load torch.jit.load torch.hub.load torch.hub.load_state_dict_from_url
+torch.storage._load_from_bytes torch.serialization.load torch.utils._config_module.ConfigModule.load_config
 torch.jit.unsupported_tensor_ops.execWrapper torch.serialization.os.system torch.utils.cpp_extension.load_inline
 torch._inductor.codecache.compile_file torch.package.PackageImporter torch.ops.load_library torch.from_file
 torch.utils.bottleneck.__main__.run_cprofile numpy.load numpy.memmap numpy.fromfile numpy.loadtxt numpy.savetxt
-numpy.testing._private.utils.runstring numpy.f2py.compile numpy.distutils.exec_command.exec_command numpy.core.os.system
-joblib.load joblib.Parallel pandas.read_pickle pandas.eval pandas.read_csv pandas.io.common.os.system dill.loads dill.load
-cloudpickle.loads cloudpickle.cloudpickle._make_function jsonpickle.decode yaml.load yaml.unsafe_load
-hydra.utils.instantiate keras.models.load_model transformers.pipeline sympy.sympify numexpr.evaluate PIL.Image.open
-scipy.io.loadmat sklearn.datasets.fetch_openml huggingface_hub.hf_hub_download jinja2.Template paramiko.SSHClient
-boto3.client psutil.Process cffi.FFI mmap.mmap resource.setrlimit inspect.getsource ast.literal_eval tracemalloc.start
-torch.fx.graph_module.reduce_graph_module torch.fx.graph_module._forward_from_src
-scipy.stats._continuous_distns.norm_gen models.yolo.Model my_code.Net __main__.Model __main__.payload anything.at.all
-numpy.x_unknown torch.nn.modules.linear.UnknownLayer collections.OrderedDict.__class__ collections.OrderedDict.fromkeys
-torch.nn.Module.__init__ builtins.object.__subclasses__ builtins.str.format builtins.dict.__class__.__base__
+numpy.testing._private.utils.runstring numpy.f2py.compile numpy.distutils.exec_command.exec_command
+numpy.core.os.system joblib.load joblib.Parallel pandas.read_pickle pandas.eval pandas.read_csv
+pandas.io.common.os.system dill.loads dill.load cloudpickle.loads cloudpickle.cloudpickle._make_function
+jsonpickle.decode yaml.load yaml.unsafe_load hydra.utils.instantiate keras.models.load_model transformers.pipeline
+sympy.sympify numexpr.evaluate PIL.Image.open scipy.io.loadmat sklearn.datasets.fetch_openml
+huggingface_hub.hf_hub_download jinja2.Template paramiko.SSHClient boto3.client psutil.Process cffi.FFI mmap.mmap
+resource.setrlimit inspect.getsource ast.literal_eval tracemalloc.start torch.fx.graph_module.reduce_graph_module
+torch.fx.graph_module._forward_from_src scipy.stats._continuous_distns.norm_gen models.yolo.Model my_code.Net
+__main__.Model __main__.payload anything.at.all numpy.x_unknown torch.nn.modules.linear.UnknownLayer
+collections.OrderedDict.__class__ collections.OrderedDict.fromkeys torch.nn.Module.__init__
+builtins.object.__subclasses__ builtins.str.format builtins.dict.__class__.__base__
 transformers.AutoModel.from_pretrained sklearn.pipeline.Pipeline.fit ultralytics.nn.tasks.attempt_load_weights
-""".split()
+"""
+GLOBALS = _GLOBALS.split()
 
 # Streams of their own: what must be found, and the bytes.
 ALONE = {
@@ -109,7 +113,9 @@ ALONE = {
 def malicious():
     for name, make in SHAPES.items():
         for module, attribute, argument in TARGETS:
-            yield Sample(f"{name}: {module}.{attribute}", make(module, attribute, argument), _cause(module, attribute), ".pkl")
+            yield Sample(
+                f"{name}: {module}.{attribute}", make(module, attribute, argument), _cause(module, attribute), ".pkl"
+            )
     for full in GLOBALS:
         module, _, attribute = full.rpartition(".")
         yield Sample(f"calls {full}", s.call(module, attribute, "x"), _cause(module, attribute), ".pkl")
@@ -189,8 +195,15 @@ def not_pickles():
                        "pdf": b"%PDF-1.4\n", "wav": b"RIFF\0\0\0\0WAVE", "floats": b"\0\0\x80?" * 100}.items():  # fmt: skip
         yield Sample(f"{name} bytes", head + chance.randbytes(800))
     for name in ("torch zip",):
-        yield Sample(f"records that look like pickles in a {name}", c.zipped(
-            ("a/data.pkl", c.SAFE), ("a/data/0", b"\x80\x02cos\nsystem\n"), ("a/data/1", b"class Foo:\nimport os\n"), ("a/version", b"3")))
+        yield Sample(
+            f"records that look like pickles in a {name}",
+            c.zipped(
+                ("a/data.pkl", c.SAFE),
+                ("a/data/0", b"\x80\x02cos\nsystem\n"),
+                ("a/data/1", b"class Foo:\nimport os\n"),
+                ("a/version", b"3"),
+            ),
+        )
 
 
 def malformed():

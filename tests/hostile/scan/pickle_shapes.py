@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Ways to name and call a global in the pickle language, as raw bytes: each shape takes (module, name, argument).
 
 Nothing here is ever unpickled by a machine that imports; the tests run them through stubs and through the scanner.

@@ -12,6 +12,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from modelglot.containers import tar
 from modelglot.containers.pickle.window import Window
@@ -165,16 +166,14 @@ def _by_headers(piece: Piece, known: set[int]) -> Parts:
     for number, at in enumerate(starts):
         if at in known or at + 30 > len(data):
             continue
-        _, flags, method, _crc, stored, size, name_length, extra = _HEADER.unpack_from(data, at)
+        _, flags, method, _crc, stored, _size, name_length, extra = _HEADER.unpack_from(data, at)
         name = data[at + 30 : at + 30 + name_length].decode("utf-8", "replace")
         begin = at + 30 + name_length + extra
         end = starts[number + 1] if number + 1 < len(starts) else len(data)
         body = data[begin : min(end, begin + stored) if stored and not flags & 8 else end]
         if method == 8 or (method and body[:1] != b"\x80"):
-            try:
+            with suppress(zlib.error):
                 body = zlib.decompressobj(-15).decompress(body, piece.limits.member)
-            except zlib.error:
-                pass
         if body and not name.endswith("/") and (len(body) < _CHECKED or body[:1] == b"\x80"):
             yield piece.below(f"{name} (by its local header)", Window(data=body), "zip")
     if piece.window.length > _SEARCHED:

@@ -33,7 +33,8 @@ def array_bytes(wrapper: Inert, window: Window, at: int, objects: Callable[[int]
     padding = 0
     if state.get("numpy_array_alignment_bytes") is not None and at < window.length:
         padding = 1 + window.read(at, 1)[0]
-    return padding + width * math.prod(shape.items)
+    count: int = math.prod(shape.items)
+    return padding + width * count
 
 
 def _width(dtype: Any) -> int | None:
@@ -45,7 +46,8 @@ def _width(dtype: Any) -> int | None:
     fields = state.items if isinstance(state, Node) and state.kind == "tuple" else []
     if code[:1] == "O" or (len(fields) > 7 and isinstance(fields[7], int) and fields[7] & 1):  # some field is objects
         return None
-    if len(fields) > 5 and fields[3] is not None and isinstance(fields[5], int) and fields[5] >= 0:
-        return fields[5]  # a record
+    record: Any = fields[5] if len(fields) > 5 and fields[3] is not None else None
+    if isinstance(record, int) and record >= 0:
+        return record
     digits = code[1:]
     return int(digits) * (4 if code[0] == "U" else 1) if digits.isdigit() and len(digits) < 10 else 1

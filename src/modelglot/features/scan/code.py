@@ -6,9 +6,12 @@ import ast
 
 from modelglot.containers.pickle.harmful import is_harmful
 
-_PACKAGES = frozenset(["torch", "math", "typing", "operator", "numpy", "collections", "onnx2torch", "torchvision", "builtins"])
+_PACKAGES = frozenset(
+    ["torch", "math", "typing", "operator", "numpy", "collections", "onnx2torch", "torchvision", "builtins"]
+)
 _ASKED = frozenset([
-    "eval", "exec", "compile", "open", "getattr", "setattr", "delattr", "globals", "locals", "vars", "input", "breakpoint",
+    "eval", "exec", "compile", "open", "getattr", "setattr", "delattr", "globals", "locals", "vars", "input",
+    "breakpoint",
     "__import__", "load", "hub", "ops", "serialization", "package", "multiprocessing", "save", "from_file", "os", "sys",
     "fromfile", "memmap", "loadtxt", "genfromtxt", "ctypeslib", "attrgetter", "methodcaller", "system", "popen",
 ])  # fmt: skip

@@ -1,7 +1,8 @@
 """Which globals are plain data in which role. Exact names: a package re-exports whatever it likes.
 
 `modelglot.containers.pickle.allowlist` lists what is data whatever is done with it. `structures` has classes of
-frameworks that may be made and given a state, but not called: their constructors may open files; and functions that only make values.
+frameworks that may be made and given a state, but not called (their constructors may open files), and functions that
+only make values.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.tree import Inert
 from modelglot.features.scan.code import is_plain
 from modelglot.features.scan.report import UNKNOWN, UNSAFE
-from modelglot.features.scan.structures import CLASSES, FUNCTIONS
 from modelglot.features.scan.roles import CALLED, CAREFUL, CODE, MADE, NAMED, ROLES, Use
+from modelglot.features.scan.structures import CLASSES, FUNCTIONS
 
 Allowed = frozenset[tuple[str, str]]  # (name, role) pairs that a person vouches for
 _ENORMOUS = 1 << 28  # bytes or elements that one call asks for

@@ -46,7 +46,5 @@ CAREFUL = frozenset([
     "builtins.type",
 ])  # fmt: skip
 # Functions whose text arguments are Python code that they run; `modelglot.features.scan.code` reads it.
-CODE = frozenset(
-    f"torch.fx.graph_module.{name}"
-    for name in ("reduce_graph_module", "reduce_package_graph_module", "reduce_deploy_graph_module", "_forward_from_src")
-)
+_COMPILING = ("reduce_graph_module", "reduce_package_graph_module", "reduce_deploy_graph_module", "_forward_from_src")
+CODE = frozenset(f"torch.fx.graph_module.{name}" for name in _COMPILING)

@@ -61,9 +61,7 @@ def _parts(piece: Piece, tell: Callable[[Finding], None]) -> Iterator[Piece]:
                 stack.append(inner)
 
 
-def _by_format(
-    format: Format, files: FileSet, limits: Limits, whole: Piece, *, read: bool
-) -> Iterator[Finding]:
+def _by_format(format: Format, files: FileSet, limits: Limits, whole: Piece, *, read: bool) -> Iterator[Finding]:
     """What the format's reader knows to look for, pickles aside: those were looked at in every part. ``read``: say so
     where the reader cannot read it."""
     try:

@@ -15,7 +15,7 @@ _HERE = Path(__file__).parent
 def _names(file: str) -> Iterator[str]:
     for line in (_HERE / file).read_text("utf-8").splitlines():
         module, _, names = line.partition(":")
-        if names and not line.startswith("#"):
+        if names.strip() and not line.startswith("#"):
             yield from (f"{module}.{name}" for name in names.split())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from modelglot.containers.pickle.window import Blob, Window
@@ -47,7 +48,7 @@ def trace(window: Window, limits: Limits) -> Trace:
         except ModelFileError as error:
             problem = error
             broken = _begun(window, at, error)
-            if at and not broken and not _acted(before, machine):  # data that happens to begin with an opcode
+            if at and not broken and not _used(before, machine):  # data that happens to begin with an opcode
                 machine.uses, machine.oddities, machine.blobs = before, odd, kept
             break
     else:
@@ -64,14 +65,14 @@ def trace(window: Window, limits: Limits) -> Trace:
 def _begun(window: Window, at: int, error: ModelFileError) -> bool:
     """Does a pickle with a header begin there, more than two bytes that any number can have?"""
     head = window.read(at, min(2, window.length - at))
-    began = head[:1] == b"\x80" and b"\0" < head[1:] <= b"\x05"
-    return began and (at == 0 or error.offset is None or error.offset > at + 2)
+    began = head[:1] == b"\x80" and head[1:] <= b"\x05"
+    return began and ((at == 0 and head[1:] != b"\0") or error.offset is None or error.offset > at + 2)
 
 
-def _acted(before: Mapping[tuple[object, ...], Use], machine: Tracer) -> bool:
-    """Did a broken stream use something that can be a name?"""
+def _used(before: Mapping[tuple[object, ...], Use], machine: Tracer) -> bool:
+    """Did a broken stream use something, and only what can be a name?"""
     fresh = [use for key, use in machine.uses.items() if key not in before]
-    return any(use.role in (CALLED, MADE) for use in fresh) and all(plausible(use.name) for use in fresh)
+    return bool(fresh) and all(plausible(use.name) for use in fresh)
 
 
 def plausible(name: str) -> bool:
@@ -84,11 +85,9 @@ def _search(machine: Tracer, window: Window, start: int) -> None:
     data = window.read(start, min(_AFTER, window.length - start))
     for _, match in zip(range(_TRIES), _START.finditer(data, 1), strict=False):
         inner = Tracer(window, machine.limits)
-        try:
+        with suppress(ModelFileError):
             inner.run(start + match.start())
-        except ModelFileError:
-            pass
-        if _acted({}, inner):
+        if _used({}, inner) and any(use.role in (CALLED, MADE) for use in inner.uses.values()):
             for key, use in inner.uses.items():
                 machine.uses.setdefault(key, use)
             machine.oddities = inner.oddities | machine.oddities

@@ -11,7 +11,7 @@ from typing import Any
 from modelglot.containers.pickle.allowlist import folded
 from modelglot.containers.pickle.machine import Machine
 from modelglot.containers.pickle.window import Blob, Window
-from modelglot.core.errors import LimitError
+from modelglot.core.errors import DamagedFileError, LimitError
 from modelglot.core.limits import Limits
 from modelglot.core.tree import Inert, Node
 from modelglot.features.scan.arrays_between import WRAPPER, array_bytes
@@ -22,7 +22,9 @@ ITEMS_OF_GLOBAL = "items are set on a global"
 _BLOBS, _CALLS = 4096, 10_000
 _LONGEST = 1 << 20  # of an argument that is kept
 _NESTED = 16  # object arrays of joblib inside object arrays
-_PACKED_TEXT = ("gA", "eJ", "eN", "eA", "H4sI", "Qlpo", "/Td6", "UEsD", "Y2", "KG", "8002", "8003", "8004", "8005", "\x80")
+_PACKED_TEXT = (  # how base64, hexadecimal and latin-1 text of a pickle or of compressed data begin
+    "gA", "eJ", "eN", "eA", "H4sI", "Qlpo", "/Td6", "UEsD", "Y2", "KG", "8002", "8003", "8004", "8005", "\x80",
+)  # fmt: skip
 
 
 class Tracer(Machine):
@@ -35,6 +37,7 @@ class Tracer(Machine):
         self.uses: dict[tuple[Any, ...], Use] = {}
         self.blobs: dict[Blob | bytes | str, None] = {}
         self._frame_end = 0
+        self._cut: tuple[str | None, str | None] = (None, None)  # the last two lines, where a frame ends in them
         self._depth = depth
 
     # What is used.
@@ -49,6 +52,9 @@ class Tracer(Machine):
     def _global(self, module: str, name: str) -> Inert:
         found = super()._global(module, name)
         self._use(f"{module}.{name}", NAMED)
+        if self._cut[0] is not None or self._cut[1] is not None:
+            self._use(f"{self._cut[0] or module}.{self._cut[1] or name}", NAMED)
+            self._cut = (None, None)
         return found
 
     def _stack_global(self) -> None:
@@ -94,11 +100,10 @@ class Tracer(Machine):
         """A storage, a number of one, or in files of old versions a class with its source."""
         parts = pid.items if isinstance(pid, Node) else []
         cls = parts[1] if len(parts) > 1 and parts[0] in ("storage", "module") else parts[0] if parts else None
-        known = isinstance(cls, Inert) and cls.role == "reference"
-        if known and parts[0] == "storage":
+        if isinstance(cls, Inert) and cls.role == "reference":
+            if parts[0] != "storage":
+                return cls
             self._use(cls.global_, STORAGE)
-        elif known:
-            return cls
         elif not (isinstance(pid, int) or (isinstance(pid, str) and pid.isdigit())):
             self._odd("a persistent id that is no storage")
         return Inert("persistent_id", "called", (pid,))
@@ -106,11 +111,29 @@ class Tracer(Machine):
     def _keep(self, values: list[Any]) -> None:
         """Bytes and text that may hold a pickle for a call that takes them."""
         for value in values[:64]:
-            if isinstance(value, (bytes, Blob)) or (isinstance(value, str) and value.startswith(_PACKED_TEXT)):
-                if len(self.blobs) < _BLOBS and (isinstance(value, Blob) or len(value) > 8):
-                    self.blobs[value] = None
+            packed = isinstance(value, bytes) or (isinstance(value, str) and value.startswith(_PACKED_TEXT))
+            if (isinstance(value, Blob) or (packed and len(value) > 8)) and len(self.blobs) < _BLOBS:
+                self.blobs[value] = None
 
     # Where one of the machines goes on.
+
+    def _line(self, data: bytes, base: int, pos: int, most: int) -> tuple[bytes, int]:
+        """The machine in C forgets the part of a line that lies in the frame before, where it reads a file. The one
+        in Python takes a last line without its end, and leaves out the last byte.
+        """
+        try:
+            line, after = super()._line(data, base, pos, most)
+        except DamagedFileError:
+            left = max(0, self.window.length - base - pos)
+            line, after = self.window.read(base + pos, left)[:-1] if left else b"", pos + left
+        rest = self._frame_end - (base + pos)
+        half = line[rest:].decode("utf-8", "replace") if 0 < rest <= len(line) else None
+        if half is not None:
+            self._odd("a line that a frame cuts in two, of which one machine takes the rest")
+            if not _is_text(line):
+                line, half = line[rest:], None  # that machine alone goes on
+        self._cut = (self._cut[1], half)
+        return line, after
 
     def _build(self, value: Any, state: Any) -> Any:
         built = super()._build(value, state)
@@ -175,9 +198,15 @@ def _code(arguments: list[Any]) -> list[Any]:
     return texts or [None]
 
 
+def _is_text(line: bytes) -> bool:
+    try:
+        return bool(line.decode())
+    except UnicodeDecodeError:
+        return False
+
+
 def _shown(value: Any) -> Any:
     """An argument as a finding shows it, or None."""
     if isinstance(value, (str, bytes)):
         return value[:_LONGEST]
     return value if isinstance(value, (int, float, Inert)) else None
-

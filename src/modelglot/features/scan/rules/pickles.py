@@ -15,8 +15,8 @@ from modelglot.features.scan.piece import MOST_DEPTH, Piece
 from modelglot.features.scan.report import UNSAFE
 from modelglot.features.scan.roles import CALLED, MADE, NAMED, STORAGE, Use
 from modelglot.features.scan.trace import Trace, plausible, trace
-from modelglot.features.scan.unpack import unpack
 from modelglot.features.scan.tracer import COMPUTED_NAME, ITEMS_OF_GLOBAL
+from modelglot.features.scan.unpack import unpack
 
 _DOES = {CALLED: "is called", MADE: "is made", NAMED: "is named", STORAGE: "is a storage"}
 _TRICKS = (
