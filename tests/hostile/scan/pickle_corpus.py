@@ -95,6 +95,8 @@ ALONE = {
     "a structure through INST": ("DetectionModel", b"(S'x.yaml'\niultralytics.nn.tasks\nDetectionModel\n."),
     "a structure through _rebuild_from_type_v2": ("Linear", s.named("torch._tensor", "_rebuild_from_type_v2") + b"("
         + s.named("torch.nn.modules.linear", "Linear") + s.named("torch", "Tensor") + b")NtR."),
+    "a computed value through _rebuild_from_type_v2": ("pickle-trick", s.named("torch._tensor", "_rebuild_from_type_v2") + b"("
+        + s.acts("operator", "itemgetter", "x") + s.named("torch", "Tensor") + b")NtR."),
     "code for torch.fx": ("reduce_graph_module", b"}" + s.text("_code") + s.text("import os\ndef forward(self): os.system('id')") + b"sq\x000"
         + s.named("torch.fx.graph_module", "reduce_graph_module") + b"h\0" + s.text("import torch") + b"\x86R."),
     "imports for torch.fx": ("reduce_graph_module", s.named("torch.fx.graph_module", "reduce_graph_module") + b"}" + s.text("import os; os.system('x')") + b"\x86R."),
@@ -165,7 +167,7 @@ def plain():
     for protocol in range(6):
         for number, value in enumerate(VALUES):
             yield Sample(f"value {number}, protocol {protocol}", pickle.dumps(value, protocol), suffix=".pkl")
-    for name in ("torch zip", "torch zip, deflated", "legacy, stream 5", "tar, pickle", "npy of objects", "npz", "zlib", "gzip",
+    for name in ("torch zip", "torch zip, deflated", "legacy, stream 5", "npy of objects", "npz", "zlib", "gzip",
                  "bzip2", "xz", "lzma", "lz4", "gzip members", "joblib, array of objects"):  # fmt: skip
         yield Sample(f"plain {name}", CONTAINERS[name](b"\x80\x02ccollections\nOrderedDict\n)R."))
 

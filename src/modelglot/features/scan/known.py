@@ -19,6 +19,7 @@ from modelglot.features.scan.roles import CALLED, CAREFUL, CODE, MADE, NAMED, RO
 from modelglot.features.scan.structures import CLASSES, FUNCTIONS
 
 Allowed = frozenset[tuple[str, str]]  # (name, role) pairs that a person vouches for
+_CONNECTS = frozenset(["torch.distributed.device_mesh.DeviceMesh"])  # made and filled it is data; called it connects
 _ENORMOUS = 1 << 28  # bytes or elements that one call asks for
 
 
@@ -32,7 +33,7 @@ def judge(use: Use, allowed: Allowed, *, torchscript: bool = False) -> str | Non
     if name in CAREFUL:
         return _careful(name, use)
     if name in PLAIN or (torchscript and name.startswith("__torch__.")):
-        return UNKNOWN if _enormous(name, use) else None
+        return UNKNOWN if _enormous(name, use) or (name in _CONNECTS and use.role == CALLED) else None
     if is_harmful(name):
         return UNSAFE
     if name in CLASSES and use.role in (MADE, NAMED):

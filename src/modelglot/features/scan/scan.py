@@ -16,7 +16,7 @@ from modelglot.features.scan.rules import pickles
 from modelglot.features.scan.unpack import unpack
 
 _PARTS = 20_000
-_PICKLES = frozenset(["pickle", "torch-zip", "torch-legacy", "npy", "npz"])  # whose pickles were all read here
+_PICKLES = frozenset(["pickle", "npy", "npz"])  # of which more is read here than their readers can
 
 
 def scan_file(

@@ -82,8 +82,12 @@ class Tracer(Machine):
         self._use(name, CALLED, tuple(arguments))
         for position, role in PASSES.get(folded(name), ()):
             passed = arguments[position] if position < len(arguments) else None
-            if isinstance(passed, Inert) and passed.role == "reference" and passed.global_ != "builtins.object":
+            if not isinstance(passed, Inert) or folded(passed.global_) == "builtins.object":
+                continue
+            if passed.role == "reference":
                 self._use(passed.global_, role)
+            elif name.startswith("torch."):  # others are given instances, which they do not call
+                self._odd("a computed value is called")
 
     def _make(self, cls: Any, arguments: list[Any]) -> Any:
         if isinstance(cls, Inert) and cls.role == "reference":
@@ -170,7 +174,7 @@ class Tracer(Machine):
             return super()._fixed(op, value, after)
         if after < self._frame_end or after + value > self.window.length or self.protocol < 4:
             self._odd("a frame that machines read differently")
-        self._frame_end = after + value
+        self._frame_end = max(self._frame_end, after + value)
         return None
 
     def run(self, start: int = 0) -> tuple[Any, int]:
