@@ -107,7 +107,7 @@ def test_nothing_is_imported_or_run(tmp_path, monkeypatch):
     assert list(model.tensors) == ["w"]
     assert not [h for h in happened if h[0] != "exec"]
     assert "escaped" not in os.listdir(tmp_path)
-    assert {f.severity for f in findings} == {"unsafe", "unknown"}
+    assert {f.severity for f in findings} == {"unsafe"}
 
 
 def _saved(path, data):

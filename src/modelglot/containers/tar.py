@@ -5,6 +5,7 @@ Specification: POSIX.1-1988 ustar, with GNU and pax long names. Sizes are held a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from modelglot.core.errors import DamagedFileError, InvalidFileError
@@ -30,8 +31,12 @@ _KINDS = {b"0": "file", b"\0": "file", b"7": "file", b"1": "link", b"2": "link",
 
 def members(source: Source, limits: Limits) -> list[TarMember]:
     """All members in stored order. Raises DamagedFileError where one is cut off, InvalidFileError for bad headers."""
-    found: list[TarMember] = []
-    at, long_name = 0, ""
+    return list(walk(source, limits))
+
+
+def walk(source: Source, limits: Limits) -> Iterator[TarMember]:
+    """`members`, one at a time: those before a damaged one are had."""
+    at, long_name, found = 0, "", 0
     while at + _BLOCK <= source.size:
         block = source.pread(at, _BLOCK)
         if not block.strip(b"\0"):
@@ -56,10 +61,10 @@ def members(source: Source, limits: Limits) -> list[TarMember]:
         if block[257:262] == b"ustar" and block[345] and block[262:263] == b"\0":
             name = block[345:500].split(b"\0")[0] + b"/" + name
         text = long_name or name.decode("utf-8", "replace")
-        found.append(TarMember(text.removeprefix("./"), _KINDS.get(kind, "other"), start, size))
-        limits.check("entries", len(found), "tar members", offset=at)
+        found += 1
+        limits.check("entries", found, "tar members", offset=at)
+        yield TarMember(text.removeprefix("./"), _KINDS.get(kind, "other"), start, size)
         long_name = ""
-    return found
 
 
 def _long(kind: bytes, body: bytes) -> str:

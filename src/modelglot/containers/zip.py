@@ -43,6 +43,7 @@ class Archive:
             limits.check("header", end.size, "the zip directory", offset=end.offset)
             self.members = zip_directory.parse(source.pread(end.offset, end.size), end, limits)
             self._directory = end.offset
+            self.trailing = end.trailing  # bytes after the archive
             self._starts = self._locate()
         if end.shift:
             self._note("zip-prefix", f"{end.shift:,} bytes before the zip archive, which readers skip")

@@ -1,11 +1,14 @@
-"""Globals of pickles that stand for plain data, by exact name, and a few that can only be meant to do harm.
+"""Globals of pickles that stand for plain data, by exact name.
 
-A deny-list is never complete; what is on neither list is reported as unknown. Prefixes are not used: packages
+What is neither here nor in `harmful` is reported as unknown. Prefixes are not used: packages
 re-export everything (``torch.serialization.os.system``).
 """
 
 from __future__ import annotations
 
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING  # what CPython's unpicklers map old names to
+
+from modelglot.containers.pickle.harmful import is_harmful
 from modelglot.containers.pickle.torch_storage import STORAGE_CLASSES, TORCH_DTYPES
 
 _PLAIN_TEXT = """
@@ -46,40 +49,27 @@ _UNTYPED = [f"torch.storage.{name}" for name in ("UntypedStorage", "TypedStorage
 _DTYPES = [f"torch.{name}" for name in TORCH_DTYPES]
 PLAIN: frozenset[str] = frozenset([*_PLAIN_TEXT.split(), *_STORAGES, *_UNTYPED, *_DTYPES])
 
-# What runs code, loads code or opens something: named for a better message, never to call the rest safe.
-_HARMFUL_TEXT = """
-builtins.eval builtins.exec builtins.compile builtins.open builtins.getattr builtins.setattr builtins.__import__
-builtins.apply builtins.execfile builtins.input builtins.globals builtins.breakpoint builtins.delattr builtins.map
-os.system os.popen os.execv os.execve os.execvp os.execl os.spawnv os.spawnl os.fork os.remove os.unlink os.rmdir
-os.rename os.putenv os.startfile posix.system posix.popen posix.execv posix.fork posix.unlink nt.system
-subprocess.Popen subprocess.run subprocess.call subprocess.check_call subprocess.check_output subprocess.getoutput
-subprocess.getstatusoutput commands.getoutput pty.spawn runpy.run_path runpy.run_module runpy._run_code
-importlib.import_module importlib.__import__ imp.load_source shutil.rmtree shutil.copy shutil.move
-socket.socket socket.create_connection urllib.request.urlopen urllib.request.urlretrieve requests.get requests.post
-http.client.HTTPConnection webbrowser.open ctypes.CDLL code.interact code.InteractiveInterpreter timeit.timeit
-pickle.loads pickle.load _pickle.loads _pickle.load cPickle.loads marshal.loads types.CodeType types.FunctionType
-torch.load torch.jit.load torch.hub.load torch.storage._load_from_bytes numpy.load joblib.load dill.loads
-cloudpickle.loads cloudpickle.cloudpickle._make_function functools.partial functools.reduce operator.attrgetter
-operator.itemgetter operator.methodcaller bdb.Bdb pdb.set_trace pip.main pydoc.pipepager asyncio.create_subprocess_shell
-"""
-HARMFUL: frozenset[str] = frozenset(_HARMFUL_TEXT.split())
 _MODULES = {
-    "__builtin__": "builtins", "copy_reg": "copyreg", "numpy._core": "numpy.core", "pathlib._local": "pathlib",
-    "numpy._core.multiarray": "numpy.core.multiarray", "numpy._core.numeric": "numpy.core.numeric",
+    "numpy._core": "numpy.core", "pathlib._local": "pathlib", "numpy._core.multiarray": "numpy.core.multiarray",
+    "numpy._core.numeric": "numpy.core.numeric", "numpy._core._internal": "numpy.core._internal",
+    "numpy._core.fromnumeric": "numpy.core.fromnumeric", "numpy._core.memmap": "numpy.core.memmap",
+    "_operator": "operator", "_functools": "functools", "_collections": "collections",
 }  # fmt: skip
 
 
 def folded(name: str) -> str:
     """``module.name`` with the spellings of Python 2, NumPy 2 and Python 3.13 made one."""
     module, _, attribute = name.rpartition(".")
+    module, attribute = NAME_MAPPING.get((module, attribute), (module, attribute))
+    module = IMPORT_MAPPING.get(module, module)
     return f"{_MODULES.get(module, module)}.{attribute}"
 
 
 def severity(name: str, *, torchscript: bool = False) -> str | None:
     """``unsafe``, ``unknown``, or None for plain data. ``__torch__.*`` is a class of TorchScript's own code there."""
     known = folded(name)
-    if known in HARMFUL:
-        return "unsafe"
     if known in PLAIN or (torchscript and known.startswith("__torch__.")):
         return None
+    if is_harmful(known):
+        return "unsafe"
     return "unknown"

@@ -26,6 +26,7 @@ class Machine(Operands):
     _chunk = 64 * KIB
     _start = 0
     _expected = -1
+    _after = 0  # bytes between this BUILD and the next opcode, which only a tracer sets
 
     def run(self, start: int = 0) -> tuple[Any, int]:
         """The value of the stream that starts at ``start``, and the offset after its STOP.
@@ -126,6 +127,7 @@ class Machine(Operands):
                     self._at = base + here
                     state = stack.pop()
                     stack[-1] = self._build(stack[-1], state)
+                    pos += self._after
                 elif op == 0x2E:  # STOP
                     if base + pos > self.window.length:
                         self._fill(base + pos)

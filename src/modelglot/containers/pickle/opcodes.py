@@ -28,8 +28,10 @@ MAX_LINE, MAX_NAME, MAX_DIGITS = 65536, 4096, 4300
 def integer(line: bytes) -> int:
     """The operand of INT, LONG, GET, PUT: decimal or with a base prefix, without a final ``L`` or a NUL."""
     text = line.split(b"\0")[0].strip().removesuffix(b"L")
-    if len(text) > MAX_DIGITS:
+    if len(text) > MAX_DIGITS and text.lstrip(b"+-")[:2].lower() not in (b"0x", b"0o", b"0b"):
         raise InvalidFileError(f"a number of {len(text):,} digits")
+    if not text and b"\0" in line:
+        return 0  # what the machine in C makes of it
     for base in (10, 0):
         try:
             return int(text, base)

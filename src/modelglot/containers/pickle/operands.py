@@ -18,20 +18,22 @@ KEEP = 4 * KIB  # bytes operands above this stay in the file
 class Operands(Operations):
     """Every method takes and gives the position in the buffer; ``_stack`` is current."""
 
+    _longest_name, _longest_line = opcodes.MAX_NAME, opcodes.MAX_LINE
+
     def _rare(self, op: int, data: bytes, base: int, pos: int) -> int:
         stack = self._stack
         if op in opcodes.SIZED:
             return self._sized(op, data, base, pos)
         if op == 0x63 or op == 0x69:  # GLOBAL INST
-            module, pos = self._line(data, base, pos, opcodes.MAX_NAME)
-            name, pos = self._line(data, base, pos, opcodes.MAX_NAME)
+            module, pos = self._line(data, base, pos, self._longest_name)
+            name, pos = self._line(data, base, pos, self._longest_name)
             found = self._global(text(module), text(name))
             if op == 0x69:
                 self._stack = self._marks.pop()
-                found = self._make(found, stack)
+                found = self._instance(found, stack)
             self._stack.append(found)
         elif op in _LINES:
-            most = self.limits.pickle if op in opcodes.TEXT_LINES else opcodes.MAX_LINE
+            most = self.limits.pickle if op in opcodes.TEXT_LINES else self._longest_line
             line, pos = self._line(data, base, pos, most)
             _LINES[op](self, line)
         elif op in _FIXED:
@@ -139,7 +141,7 @@ _SIMPLE: dict[int, Callable[[Operations], Any]] = {
     0x92: Operations._newobj_ex,
     0x8F: lambda m: m._push(Node("set", [])),
     0x91: lambda m: m._push(Node("frozenset", m._pop_mark())),
-    0x93: Operations._stack_global,
+    0x93: lambda m: m._stack_global(),  # looked up, as are the others that a tracer replaces
     0x97: lambda m: m._push(Inert("out_of_band_buffer", "called")),
     0x98: lambda m: None,
 }

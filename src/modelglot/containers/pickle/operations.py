@@ -101,6 +101,10 @@ class Operations:
                 return made
         return Inert(cls.global_, "object", tuple(arguments))
 
+    def _instance(self, cls: Any, arguments: list[Any]) -> Any:
+        """OBJ and INST, which call what they are given where there are arguments."""
+        return self._make(cls, arguments)
+
     def _build(self, value: Any, state: Any) -> Any:
         if isinstance(value, Inert):
             if value.role == "reference":
@@ -175,7 +179,7 @@ class Operations:
 
     def _obj(self) -> None:
         values = self._pop_mark()
-        self._stack.append(self._make(values[0], values[1:]))
+        self._stack.append(self._instance(values[0], values[1:]))
 
     def _push(self, value: Any) -> None:
         self._stack.append(value)

@@ -16,6 +16,7 @@ from modelglot.features.scan.rules import pickles
 from modelglot.features.scan.unpack import unpack
 
 _PARTS = 20_000
+_PICKLES = frozenset(["pickle", "npy", "npz"])  # of which more is read here than their readers can
 
 
 def scan_file(
@@ -27,17 +28,22 @@ def scan_file(
     """
     whole = Piece(source.path, source.path.rsplit("/", 1)[-1], Window(source, 0, source.size), limits)
     found: list[Finding] = []
-    seen = 0
+    seen = pickles_seen = 0
     for piece in _parts(whole, found.append):
         seen += 1
         if seen > _PARTS:
             found.append(whole.incomplete(f"more than {_PARTS:,} parts"))
             break
-        found += _looked_at(piece, allowed)
+        trace = pickles.looks_like(piece)
+        if trace is not None:
+            pickles_seen += 1
+            found += pickles.check(piece, trace, allowed)
     kind = format.info.title if format is not None else "not recognised"
     if format is not None and files is not None:
-        found += _by_format(format, files, limits, whole)
-    elif format is None and seen == 1 and not found:
+        opened = pickles_seen if format.info.name in _PICKLES else seen > 1 and format.info.name == "not-a-model"
+        opened = opened and not any(f.rule == INCOMPLETE for f in found)
+        found += _by_format(format, files, limits, whole, read=not opened)
+    elif format is None and seen == 1 and not found and not pickles_seen:
         found.append(whole.unknown("not-recognised", "no format is recognised: nothing can be said of it"))
     return FileScan(source.path, kind, sorted_findings(found))
 
@@ -55,18 +61,14 @@ def _parts(piece: Piece, tell: Callable[[Finding], None]) -> Iterator[Piece]:
                 stack.append(inner)
 
 
-def _looked_at(piece: Piece, allowed: Allowed) -> Iterator[Finding]:
-    trace = pickles.looks_like(piece)
-    if trace is not None:
-        yield from pickles.check(piece, trace, allowed)
-
-
-def _by_format(format: Format, files: FileSet, limits: Limits, whole: Piece) -> Iterator[Finding]:
-    """What the format's reader knows to look for, pickles aside: those were looked at in every part."""
+def _by_format(format: Format, files: FileSet, limits: Limits, whole: Piece, *, read: bool) -> Iterator[Finding]:
+    """What the format's reader knows to look for, pickles aside: those were looked at in every part. ``read``: say so
+    where the reader cannot read it."""
     try:
         for finding in format.hazards(files, limits):
             if not finding.rule.startswith("pickle-") and finding.rule != INCOMPLETE:
                 yield finding
-        format.read(files, limits)
+        if read:
+            format.read(files, limits)
     except ModelFileError as error:
         yield Finding(INCOMPLETE, UNKNOWN, f"the file does not read: {error.what}", whole.path, None, error.offset)

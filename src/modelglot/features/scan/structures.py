@@ -1,14 +1,23 @@
-"""Names of frameworks that checkpoints hold: classes that are made and filled, functions that only make values."""
+"""Names of frameworks that checkpoints hold: classes that are made and filled, functions that only make values.
+
+The lists are text beside this module, a line a module: `module: Name Name ...`. Gathered from what the frameworks'
+own code writes, each name read before it was added; nothing here opens a file, runs code or imports by a name.
+"""
 
 from __future__ import annotations
 
-_CLASSES = """
-torch.nn.modules.container.Sequential torch.nn.modules.container.ModuleList torch.nn.modules.container.ModuleDict
-torch.nn.modules.linear.Linear torch.nn.modules.linear.Identity torch.nn.modules.conv.Conv1d
-torch.nn.modules.conv.Conv2d torch.nn.modules.conv.Conv3d torch.nn.modules.batchnorm.BatchNorm1d
-torch.nn.modules.batchnorm.BatchNorm2d torch.nn.modules.activation.ReLU torch.nn.modules.activation.SiLU
-torch.nn.modules.dropout.Dropout torch.nn.modules.sparse.Embedding torch.nn.modules.normalization.LayerNorm
-torch.nn.modules.rnn.LSTM torch.nn.modules.rnn.GRU
-"""
-STRUCTURES: frozenset[str] = frozenset(_CLASSES.split())
-FUNCTIONS: frozenset[str] = frozenset(["copyreg.__newobj__"])
+from collections.abc import Iterator
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+
+def _names(file: str) -> Iterator[str]:
+    for line in (_HERE / file).read_text("utf-8").splitlines():
+        module, _, names = line.partition(":")
+        if names.strip() and not line.startswith("#"):
+            yield from (f"{module}.{name}" for name in names.split())
+
+
+CLASSES: frozenset[str] = frozenset(_names("classes.txt"))
+FUNCTIONS: frozenset[str] = frozenset(_names("functions.txt"))
