@@ -40,6 +40,7 @@ def _files(path: str) -> Iterator[str]:
         return
     for folder, below, names in os.walk(path):
         below.sort()
+        yield from (os.path.join(folder, name) for name in below if os.path.islink(os.path.join(folder, name)))
         for name in sorted(names):
             yield os.path.join(folder, name)
 

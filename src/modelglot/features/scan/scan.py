@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from modelglot.containers.pickle.window import Window
-from modelglot.core.errors import ModelFileError
+from modelglot.core.errors import InvalidFileError, ModelFileError
 from modelglot.core.format import FileSet, Format, Source
 from modelglot.core.limits import Limits
+from modelglot.core.model import Model
 from modelglot.core.notes import Finding
+from modelglot.features.scan.kinds import kind_of
 from modelglot.features.scan.known import Allowed
+from modelglot.features.scan.look import Look, Whole
 from modelglot.features.scan.piece import Piece
-from modelglot.features.scan.report import INCOMPLETE, UNKNOWN, FileScan, sorted_findings
+from modelglot.features.scan.report import INCOMPLETE, INVALID, UNKNOWN, FileScan, sorted_findings
 from modelglot.features.scan.rules import pickles
+from modelglot.features.scan.rules.table import RULES
 from modelglot.features.scan.unpack import unpack
 
 _PARTS = 20_000
+_NO_MODEL = "not-a-model"
+_ANSWERED = ("pickle-", "keras-", "tf-")  # by rules here, in every part
 
 
 def scan_file(
@@ -25,48 +31,105 @@ def scan_file(
 
     Never raises for what is in the file.
     """
-    whole = Piece(source.path, source.path.rsplit("/", 1)[-1], Window(source, 0, source.size), limits)
+    known = format if format is not None and format.info.name != _NO_MODEL else None
+    whole = Look(Piece(source.path, source.path.rsplit("/", 1)[-1], Window(source, 0, source.size), limits))
     found: list[Finding] = []
     seen = 0
-    for piece in _parts(whole, found.append):
+    for look in _parts(whole, found.append):
         seen += 1
         if seen > _PARTS:
-            found.append(whole.incomplete(f"more than {_PARTS:,} parts"))
+            found.append(whole.piece.incomplete(f"more than {_PARTS:,} parts"))
             break
-        found += _looked_at(piece, allowed)
-    kind = format.info.title if format is not None else "not recognised"
-    if format is not None and files is not None:
-        found += _by_format(format, files, limits, whole)
-    elif format is None and seen == 1 and not found:
-        found.append(whole.unknown("not-recognised", "no format is recognised: nothing can be said of it"))
+        found += _looked_at(look, allowed)
+        if known is None and look is not whole:
+            found += _kind(look)
+    kind, finding = _named(whole, known, files, seen)
+    if finding is not None and not any(f.rule.startswith("pickle-") for f in found):
+        found.append(finding)
+    found += _as_a_whole(whole, known, files, limits)
     return FileScan(source.path, kind, sorted_findings(found))
 
 
-def _parts(piece: Piece, tell: Callable[[Finding], None]) -> Iterator[Piece]:
+def _parts(look: Look, tell: Callable[[Finding], None]) -> Iterator[Look]:
     """A part, and all parts inside it."""
-    stack = [piece]
+    stack = [look]
     while stack:
         part = stack.pop()
         yield part
-        for inner in unpack(part):
+        for inner in unpack(part.piece):
             if isinstance(inner, Finding):
                 tell(inner)
             else:
-                stack.append(inner)
+                stack.append(Look(inner))
 
 
-def _looked_at(piece: Piece, allowed: Allowed) -> Iterator[Finding]:
-    trace = pickles.looks_like(piece)
+def _looked_at(look: Look, allowed: Allowed) -> Iterator[Finding]:
+    trace = pickles.looks_like(look.piece)
     if trace is not None:
-        yield from pickles.check(piece, trace, allowed)
+        yield from pickles.check(look.piece, trace, allowed)
+    for rule in RULES:
+        if rule.part is not None:
+            yield from _guarded(look.piece, rule.part(look))
 
 
-def _by_format(format: Format, files: FileSet, limits: Limits, whole: Piece) -> Iterator[Finding]:
-    """What the format's reader knows to look for, pickles aside: those were looked at in every part."""
+def _kind(look: Look) -> Iterator[Finding]:
+    """Of a part of an archive that is no model: programs and code are named, numbers and texts are not."""
+    _, finding = kind_of(look)
+    if finding is not None and finding.rule == "source-code":
+        yield finding
+
+
+def _named(look: Look, format: Format | None, files: FileSet | None, parts: int) -> tuple[str, Finding | None]:
+    if format is not None:
+        return format.info.title, None
     try:
-        for finding in format.hazards(files, limits):
-            if not finding.rule.startswith("pickle-") and finding.rule != INCOMPLETE:
-                yield finding
-        format.read(files, limits)
+        return kind_of(look, files, parts)
     except ModelFileError as error:
-        yield Finding(INCOMPLETE, UNKNOWN, f"the file does not read: {error.what}", whole.path, None, error.offset)
+        return "not recognised", _could_not(look.piece, error)
+
+
+def _as_a_whole(look: Look, format: Format | None, files: FileSet | None, limits: Limits) -> Iterator[Finding]:
+    """What the format's reader knows to look for, and rules that need what it read."""
+    model, problem = None, None
+    if format is not None and files is not None:
+        model, problem = _read(format, files, limits)
+        if problem is not None:
+            yield _could_not(look.piece, problem)
+        cut = next((n for n in model.notes if n.code == "truncated"), None) if model is not None else None
+        if cut is not None:
+            yield look.piece.incomplete(cut.text)
+        yield from _guarded(look.piece, _hazards(format, files, limits))
+    whole = Whole(look, format, files, model, problem)
+    for rule in RULES:
+        if rule.whole is not None:
+            yield from _guarded(look.piece, rule.whole(whole))
+
+
+def _read(format: Format, files: FileSet, limits: Limits) -> tuple[Model | None, ModelFileError | None]:
+    try:
+        return format.read(files, limits), None
+    except ModelFileError as error:
+        return None, error
+
+
+def _hazards(format: Format, files: FileSet, limits: Limits) -> Iterator[Finding]:
+    for finding in format.hazards(files, limits):
+        if not finding.rule.startswith(_ANSWERED) and finding.rule != INCOMPLETE:
+            yield finding
+
+
+def _guarded(piece: Piece, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """What a rule found; where it could not go on, that too."""
+    try:
+        yield from findings
+    except ModelFileError as error:
+        yield _could_not(piece, error)
+    except RecursionError:
+        yield piece.incomplete("nested too deeply to be read")
+    except Exception as error:  # a defect here: one file never ends a scan, and is never called safe for it
+        yield piece.incomplete(f"a rule failed on it: {type(error).__name__}, please report it")
+
+
+def _could_not(piece: Piece, error: ModelFileError) -> Finding:
+    rule = INVALID if isinstance(error, InvalidFileError) else INCOMPLETE
+    return Finding(rule, UNKNOWN, f"does not read: {error.what}", piece.path, piece.member, error.offset, error.hint)
