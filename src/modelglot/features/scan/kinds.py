@@ -107,11 +107,11 @@ def _data(look: Look) -> str | None:
 
 
 def _text(look: Look, name: str) -> tuple[str, Finding | None]:
-    if name and name != "a JSON document":
-        return name, None
     begins = look.piece.head(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if look.suffix == "json" and look.json is None:
-        return "JSON", look.piece.incomplete("the JSON is not valid")
+        return name or "JSON", look.piece.incomplete("the JSON is not valid")
+    if name and name != "a JSON document":
+        return name, None
     if look.suffix == "json" or (begins == b"{" and look.suffix not in _TEXTS and look.json is not None):
         return "JSON", None
     stem = look.name.partition(".")[0]

@@ -15,7 +15,7 @@ from modelglot.core.model import Model
 from modelglot.features.scan.piece import Piece
 
 _STEP = 1 << 20
-_CONTROL = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f")
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f"))
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -40,7 +40,7 @@ class Look:
         try:
             for at in range(0, window.length, _STEP):
                 data = window.read(at, min(_STEP, window.length - at))
-                if not _CONTROL.isdisjoint(data):
+                if len(data.translate(None, _CONTROL)) != len(data):
                     return False
                 decoder.decode(data)
             decoder.decode(b"", final=True)

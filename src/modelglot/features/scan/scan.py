@@ -21,6 +21,7 @@ from modelglot.features.scan.unpack import unpack
 
 _PARTS = 20_000
 _NO_MODEL = "not-a-model"
+_PICKLES = ("pickle", "torch-zip", "torch-legacy", "torchscript", "dcp", "deepspeed", "torch-ranks", "megatron", "npy")
 _ANSWERED = ("pickle-", "keras-", "tf-")  # by rules here, in every part
 
 
@@ -40,7 +41,7 @@ def scan_file(
         if seen > _PARTS:
             found.append(whole.piece.incomplete(f"more than {_PARTS:,} parts"))
             break
-        found += _looked_at(look, allowed)
+        found += _looked_at(look, allowed, known if look is whole else None)
         if known is None and look is not whole:
             found += _kind(look)
     kind, finding = _named(whole, known, files, seen)
@@ -63,9 +64,12 @@ def _parts(look: Look, tell: Callable[[Finding], None]) -> Iterator[Look]:
                 stack.append(Look(inner))
 
 
-def _looked_at(look: Look, allowed: Allowed) -> Iterator[Finding]:
+def _looked_at(look: Look, allowed: Allowed, format: Format | None) -> Iterator[Finding]:
+    """``format`` is what a whole file was recognised as: its first bytes may be those of a pickle by chance, such as the
+    length of a safetensors header, which then names nothing and breaks off."""
     trace = pickles.looks_like(look.piece)
-    if trace is not None:
+    by_chance = trace is not None and format is not None and not (trace.end or trace.uses)
+    if trace is not None and not (by_chance and format is not None and format.info.name not in _PICKLES):
         yield from pickles.check(look.piece, trace, allowed)
     for rule in RULES:
         if rule.part is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelglot.containers.zip_directory import END, END_SEARCH
+from modelglot.containers.zip_directory import CENTRAL, END, find_end
+from modelglot.core.errors import ModelFileError
 from modelglot.core.notes import Finding
 from modelglot.core.tensor import Stored
 from modelglot.features.scan.look import Look, Whole
@@ -18,13 +19,13 @@ _MAGIC = (
     (b"\x1f\x8b\x08", "a gzip file"), (b"<?php", "a script"), (b"<script", "a script"), (b"cos\n", "a pickle"),
     (b"cposix\n", "a pickle"), (b"c__builtin__\n", "a pickle"), (b"cbuiltins\n", "a pickle"),
 )  # fmt: skip
+# TensorFlow Lite keeps its metadata in an archive at the end, and programs are named as such
 _OTHERS = (
     (0, b"GGUF", "a GGUF file"), (0, b"\x93NUMPY", "an array of NumPy"), (0, b"\x89HDF", "an HDF5 file"),
-    (0, b"\x7fELF", "a program"), (0, b"MZ", "a program"), (0, b"%PDF-", "a PDF document"), (0, b"\x89PNG", "an image"),
+    (0, b"%PDF-", "a PDF document"), (0, b"\x89PNG", "an image"),
     (0, b"\xff\xd8\xff", "an image"), (0, b"GIF8", "an image"), (0, b"#!", "a script"), (0, b"<", "a web page"),
     (8, b'{"', "a safetensors file"), (8, b'{ "', "a safetensors file"), (0, b"\x80\x02", "a pickle"),
     (0, b"\x80\x03", "a pickle"), (0, b"\x80\x04", "a pickle"), (0, b"\x80\x05", "a pickle"),
-    (4, b"TFL3", "a TFLite file"),
     (0, b"\x08", "a protocol buffer"), (257, b"ustar", "a tar archive"),
 )  # fmt: skip
 _LOOKED = 1 << 20  # bytes of a gap
@@ -36,13 +37,16 @@ def _of_part(look: Look) -> Iterator[Finding]:
     head = look.piece.head(300)
     if head[:4] in (b"PK\x03\x04", END) or window.length < 60:
         return
-    length = min(window.length, END_SEARCH)
-    if END not in window.read(window.length - length, length):
+    try:
+        end = find_end(window.read, window.length)
+        if end.count and window.read(end.offset, 4) != CENTRAL:
+            return  # two letters and two numbers by chance
+    except ModelFileError:
         return
     other = next((what for at, magic, what in _OTHERS if head[at : at + len(magic)] == magic), None)
     if other is not None:
         what = f"begins as {other} and ends as a zip archive: what it is depends on who opens it"
-        yield look.piece.unsafe(ID, what, window.length - length)
+        yield look.piece.unsafe(ID, what, end.shift)
 
 
 def _of_whole(whole: Whole) -> Iterator[Finding]:
