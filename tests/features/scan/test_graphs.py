@@ -68,20 +68,30 @@ NAMES = {
     "up": "../w", "absolute": "/etc/passwd", "up inside": "a/../../w", "backslash": "..\\w", "machine": "\\\\h\\w",
     "address": "http://h/w", "file address": "file:///etc/passwd", "NUL": "w\0x", "home": "~/w", "drive": "C:/w",
 }  # fmt: skip
+
+
+def constant(tensor: Any) -> Any:
+    return onnx.helper.make_node("Constant", [], ["c"], value=tensor)
+
+
+def in_subgraph(folder: Path, tensor: Any) -> Path:
+    branches = {"then_branch": graph([node()], [tensor]), "else_branch": graph([node()])}
+    return saved(folder, graph([onnx.helper.make_node("If", ["x"], ["y"], **branches)]))
+
+
+def in_function(folder: Path, tensor: Any) -> Path:
+    opset = onnx.helper.make_opsetid("", 17)
+    function = onnx.helper.make_function("local", "F", ["x"], ["y"], [node(), constant(tensor)], [opset])
+    call = onnx.helper.make_node("F", ["x"], ["y"], domain="local")
+    return saved(folder, graph([call]), [function], ("", "local"))
+
+
 PLACES: dict[str, Callable[[Path, Any], Path]] = {
     "initializer": lambda f, t: saved(f, graph([node()], [t])),
-    "attribute": lambda f, t: saved(f, graph([node(), onnx.helper.make_node("Constant", [], ["c"], value=t)])),
-    "subgraph": lambda f, t: saved(
-        f, graph([onnx.helper.make_node("If", ["x"], ["y"], then_branch=graph([node()], [t]), else_branch=graph([node()]))])
-    ),
-    "function": lambda f, t: saved(
-        f,
-        graph([onnx.helper.make_node("F", ["x"], ["y"], domain="local")]),
-        [onnx.helper.make_function("local", "F", ["x"], ["y"], [node(), onnx.helper.make_node("Constant", [], ["c"], value=t)],
-                                   [onnx.helper.make_opsetid("", 17)])],
-        ("", "local"),
-    ),
-}  # fmt: skip
+    "attribute": lambda f, t: saved(f, graph([node(), constant(t)])),
+    "subgraph": in_subgraph,
+    "function": in_function,
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -96,7 +106,9 @@ def test_onnx_places(place: str, tmp_path: Path) -> None:
 
 def test_onnx_sparse(tmp_path: Path) -> None:
     made = graph([node()])
-    made.sparse_initializer.add(values=external("../w"), indices=onnx.TensorProto(name="i", data_type=7, dims=[1]), dims=[1])
+    made.sparse_initializer.add(
+        values=external("../w"), indices=onnx.TensorProto(name="i", data_type=7, dims=[1]), dims=[1]
+    )
     assert_found(saved(tmp_path, made), "onnx-external", "unsafe")
 
 
@@ -120,7 +132,9 @@ def test_onnx_benign(tmp_path: Path) -> None:
     (tmp_path / "w").write_bytes(bytes(4))
     assert_safe(saved(tmp_path, graph([node()], [external("w", offset="0", length="4")])))
     local = onnx.helper.make_function("local", "F", ["x"], ["y"], [node()], [onnx.helper.make_opsetid("", 17)])
-    assert_safe(saved(tmp_path, graph([onnx.helper.make_node("F", ["x"], ["y"], domain="local")]), [local], ("", "local")))
+    assert_safe(
+        saved(tmp_path, graph([onnx.helper.make_node("F", ["x"], ["y"], domain="local")]), [local], ("", "local"))
+    )
     fused = onnx.helper.make_node("FusedConv", ["x"], ["y"], domain="com.microsoft")
     assert_safe(saved(tmp_path, graph([fused]), domains=("", "com.microsoft")))
 
@@ -159,7 +173,9 @@ def saved_model(folder: Path, op: str, asset: str | None = None, metadata: str =
 
 
 @pytest.mark.parametrize("inside", [False, True])
-@pytest.mark.parametrize("op", ["ReadFile", "WriteFile", "PyFunc", "EagerPyFunc", "LMDBReader", "PrintV2", "DebugIdentity"])
+@pytest.mark.parametrize(
+    "op", ["ReadFile", "WriteFile", "PyFunc", "EagerPyFunc", "LMDBReader", "PrintV2", "DebugIdentity"]
+)
 def test_tensorflow_operators(op: str, inside: bool, tmp_path: Path) -> None:
     assert_found(frozen(tmp_path, op, inside), "tf-operator", "unsafe")
     assert_found(saved_model(tmp_path, op), "tf-operator", "unsafe")
@@ -187,27 +203,35 @@ def test_tensorflow_text_and_assets(tmp_path: Path) -> None:
 
 # Keras
 
-LAMBDA = {"class_name": "Lambda", "config": {"name": "l", "function": {"class_name": "__lambda__", "config": {"code": "4wE="}}}}
+LAMBDA = {
+    "class_name": "Lambda",
+    "config": {"name": "l", "function": {"class_name": "__lambda__", "config": {"code": "4wE="}}},
+}
 KERAS: dict[str, tuple[dict[str, Any], str]] = {
     "lambda": (LAMBDA, "unsafe"),
     "lambda inside a wrapper": ({"class_name": "TimeDistributed", "config": {"layer": LAMBDA}}, "unsafe"),
     "lambda of a package": ({"class_name": "mine>Lambda", "config": {}}, "unsafe"),
     "torch module": ({"class_name": "TorchModuleWrapper", "module": "keras.layers", "config": {}}, "unsafe"),
-    "module os": ({"module": "os", "class_name": "function", "config": "system", "registered_name": "system"}, "unsafe"),
+    "module os": ({"module": "os", "class_name": "function", "config": "system"}, "unsafe"),
     "module builtins": ({"module": "builtins", "class_name": "function", "config": "exec"}, "unsafe"),
     "class of subprocess": ({"module": "subprocess", "class_name": "Popen", "config": {}}, "unsafe"),
     "get_file": ({"module": "keras.src.utils", "class_name": "function", "config": "get_file"}, "unsafe"),
-    "unsafe mode": ({"module": "keras.config", "class_name": "function", "config": "enable_unsafe_deserialization"}, "unsafe"),
+    "unsafe mode": ({"module": CONFIG, "class_name": "function", "config": "enable_unsafe_deserialization"}, "unsafe"),
     "load_model": ({"module": "keras.models", "class_name": "function", "config": "load_model"}, "unsafe"),
     "vocabulary": ({"class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}}, "unsafe"),
-    "vocabulary address": ({"class_name": "StringLookup", "config": {"vocabulary": "http://169.254.169.254/"}}, "unsafe"),
+    "vocabulary address": ({"class_name": "StringLookup", "config": {"vocabulary": "http://169.254.1.1/"}}, "unsafe"),
     "vocabulary up": ({"class_name": "TextVectorization", "config": {"vocabulary": "../x"}}, "unsafe"),
     "vocabulary file": ({"class_name": "StringLookup", "config": {"vocabulary": "x.txt"}}, "unknown"),
     "custom": ({"class_name": "mine>Block", "registered_name": "mine>Block", "config": {}}, "unknown"),
     "module of the author": ({"class_name": "Block", "module": "mine.layers", "config": {}}, "unknown"),
 }  # fmt: skip
-DENSE = {"class_name": "Dense", "module": "keras.layers", "registered_name": None, "config": {"name": "d", "units": 2,
-         "kernel_initializer": {"class_name": "GlorotUniform", "module": "keras.initializers", "config": {}}}}  # fmt: skip
+GLOROT = {"class_name": "GlorotUniform", "module": "keras.initializers", "config": {}}
+DENSE = {
+    "class_name": "Dense",
+    "module": "keras.layers",
+    "registered_name": None,
+    "config": {"name": "d", "units": 2, "kernel_initializer": GLOROT},
+}
 
 
 def sequential(layer: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Chat templates: what public attacks and their disguises look like, what real templates look like, in all six places."""
+"""Chat templates: public attacks, their disguises, real templates, in all six places."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def _data(look: Look) -> str | None:
 
 def _text(look: Look, name: str) -> tuple[str, Finding | None]:
     begins = look.piece.head(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if look.suffix == "json" and look.json is None:
+    if look.suffix == "json" and look.json is None and look.json_is_broken:
         return name or "JSON", look.piece.incomplete("the JSON is not valid")
     if name and name != "a JSON document":
         return name, None

@@ -58,12 +58,13 @@ class Look:
 
     @cached_property
     def json(self) -> Any:
-        """Objects are `Pairs`. None for what does not begin as JSON does or is none (`json_problem` says why)."""
-        text = self.text if self.piece.head(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") else None
+        """Objects are `Pairs`. None for what does not begin as JSON does or is none."""
+        begins = self.piece.head(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        text = self.text if begins in (b"{", b"[") or self.suffix == "json" else None
         if text is None:
             return None
         found = as_json(text)
-        self.json_is_broken = found is None
+        self.json_is_broken = found is None and text.strip() != "null"
         return found
 
     json_is_broken = False
