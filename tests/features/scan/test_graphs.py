@@ -203,6 +203,7 @@ def test_tensorflow_text_and_assets(tmp_path: Path) -> None:
 
 # Keras
 
+CONFIG = "keras.config"
 LAMBDA = {
     "class_name": "Lambda",
     "config": {"name": "l", "function": {"class_name": "__lambda__", "config": {"code": "4wE="}}},

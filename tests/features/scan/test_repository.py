@@ -13,6 +13,7 @@ from modelglot.api.scanning import scan
 
 Hostile = tuple[str, "bytes | str | object", str, str]
 DIGEST = "sha256:" + "0" * 64
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid {DIGEST}\nsize 12345\n"
 
 
 def manifest(digest: str) -> dict[str, object]:
@@ -71,7 +72,7 @@ HOSTILE: dict[str, Hostile] = {
     "notebook": ("x.ipynb", {"cells": []}, "source-code", "unknown"),
     "library": ("x.bin", b"\x7fELF\x02\x01\x01" + bytes(64), "source-code", "unknown"),
     "windows": ("x.txt", b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0", "source-code", "unknown"),
-    "pointer": ("model.safetensors", f"version https://git-lfs.github.com/spec/v1\noid {DIGEST}\nsize 1\n", "pointer", "unknown"),
+    "pointer": ("model.safetensors", POINTER, "pointer", "unknown"),
     "noise": ("x.dat", bytes(range(1, 200)), "not-recognised", "unknown"),
     "broken JSON": ("config.json", '{"a": ', "incomplete", "unknown"),
     "deep JSON": ("config.json", "[" * 100_000, "incomplete", "unknown"),

@@ -65,7 +65,8 @@ def _parts(look: Look, tell: Callable[[Finding], None]) -> Iterator[Look]:
 
 
 def _looked_at(look: Look, allowed: Allowed, format: Format | None) -> Iterator[Finding]:
-    """``format`` is what a whole file was recognised as: it may begin as a pickle by chance, such as with the length of a safetensors header, which then names nothing and breaks off."""
+    """``format`` is what a whole file was recognised as. It may begin as a pickle by chance, such as with the length of
+    a safetensors header: then it names nothing and breaks off."""
     trace = pickles.looks_like(look.piece)
     by_chance = trace is not None and format is not None and not (trace.end or trace.uses)
     if trace is not None and not (by_chance and format is not None and format.info.name not in _PICKLES):
