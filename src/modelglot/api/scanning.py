@@ -38,11 +38,13 @@ def _files(path: str) -> Iterator[str]:
     if not os.path.isdir(path):
         yield path
         return
-    for folder, below, names in os.walk(path):
+    closed: list[OSError] = []
+    for folder, below, names in os.walk(path, onerror=closed.append):
         below.sort()
         yield from (os.path.join(folder, name) for name in below if os.path.islink(os.path.join(folder, name)))
         for name in sorted(names):
             yield os.path.join(folder, name)
+    yield from (str(error.filename) for error in closed)  # which cannot be opened, and is said to be so
 
 
 def _one(path: str, allowed: Allowed, limits: Limits) -> FileScan:

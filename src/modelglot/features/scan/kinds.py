@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from modelglot.containers import protobuf
-from modelglot.core.errors import ModelFileError, UnsupportedError
+from modelglot.core.errors import UnsupportedError
 from modelglot.core.format import FileSet
 from modelglot.core.notes import Finding
+from modelglot.features.scan.data_files import data_kind
 from modelglot.features.scan.look import Look
 from modelglot.formats.not_a_model import explain
 
@@ -70,8 +70,9 @@ def kind_of(look: Look, files: FileSet | None = None, parts: int = 1) -> tuple[s
         return name, look.piece.unknown("not-recognised", f"this is {name}, which is not read: nothing is said of it")
     if look.is_text:
         return _text(look, name)
-    if _is_sentencepiece(look):
-        return "a tokenizer (SentencePiece)", None
+    known = data_kind(look, files)
+    if known is not None:
+        return known, None
     if parts > 1:
         return name or "an archive", None
     return name or "not recognised", look.piece.unknown(
@@ -116,16 +117,3 @@ def _text(look: Look, name: str) -> tuple[str, Finding | None]:
         return "JSON", None
     stem = look.name.partition(".")[0]
     return _NAMED.get(stem) or _TEXTS.get(look.suffix) or "a text", None
-
-
-def _is_sentencepiece(look: Look) -> bool:
-    """A list of pieces with scores, then what it was trained with."""
-    if look.piece.head(1) != b"\n":
-        return False
-    try:
-        look.piece.limits.check("index", look.piece.window.length, "the tokenizer")
-        data = look.piece.window.read(0, look.piece.window.length)
-        numbers = [f.number for f in protobuf.fields(data)]
-    except ModelFileError:
-        return False
-    return set(numbers) <= {1, 2, 3, 4, 5} and numbers.count(1) > 3 and b"<unk>" in data[:4096]

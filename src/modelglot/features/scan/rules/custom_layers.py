@@ -11,32 +11,33 @@ from modelglot.core.errors import printable
 from modelglot.core.notes import Finding
 from modelglot.features.scan.look import Whole
 from modelglot.features.scan.rules.rule import Rule
+from modelglot.formats.tflite.operators import OPERATORS as BUILTIN
 
 ID = "custom-layer"
 _OPSET = re.compile(r"(opset\d+|ie_internal_opset|extension_opset|experimental)?\Z")
-_KNOWN = ("TFLite_Detection_PostProcess", "custom")
+_KNOWN = ("TFLite_Detection_PostProcess",)  # comes with the runtime
 
 
 def _of_whole(whole: Whole) -> Iterator[Finding]:
     if whole.is_format("openvino") and whole.look.piece.head(64).lstrip().startswith(b"<"):
         yield from _openvino(whole)
-    if whole.model is None or whole.model.graph is None:
+    if whole.model is None:
         return
-    for operator in whole.model.graph.operators:
+    for note in whole.model.notes:
+        if note.code == "no-weights" and any(kind in note.text for kind in ("customModel", "linkedModel")):
+            yield whole.piece.unknown(ID, f"a part is a class or a model of the application that loads it: {note.text}")
+    for operator in whole.model.graph.operators if whole.model.graph is not None else ():
         shown = printable(operator, code=True, limit=80)
         if whole.is_format("coreml") and operator.startswith("custom"):
             yield whole.piece.unknown(ID, f"layer {shown} is a class of the application that loads it")
-        elif whole.is_format("tflite"):
-            name = operator.removeprefix("CUSTOM:").removeprefix("custom.").removeprefix("Flex")
-            if name != operator and name in OPERATORS:
-                yield whole.piece.unsafe(ID, f"operator {shown} {OPERATORS[name]}")
-            elif _is_custom(operator) and operator not in _KNOWN:
+        elif whole.is_format("paddle") and operator == "py_func":
+            yield whole.piece.unknown(ID, "operator `py_func` calls a Python function of the process")
+        elif whole.is_format("tflite") and operator not in BUILTIN and operator not in _KNOWN:
+            flex = operator.removeprefix("Flex")  # an operator of TensorFlow inside
+            if flex != operator and flex in OPERATORS:
+                yield whole.piece.unsafe(ID, f"operator {shown} {OPERATORS[flex]}")
+            elif flex == operator:
                 yield whole.piece.unknown(ID, f"operator {shown} is computed by somebody's own library")
-
-
-def _is_custom(operator: str) -> bool:
-    """Builtin ones are in capitals."""
-    return operator != operator.upper()
 
 
 def _openvino(whole: Whole) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ _ATTRIBUTES = ("model_config", "training_config")
 
 
 def _of_part(look: Look) -> Iterator[Finding]:
-    if isinstance(look.json, Pairs) and (values(look.json, "class_name") or look.name == "config.json"):
+    if isinstance(look.json, list):
         yield from check(look.piece, look.json)
     elif look.piece.head(8) == MAGIC:
         for name, text in described_piece(look.piece, _ATTRIBUTES).texts.items():
