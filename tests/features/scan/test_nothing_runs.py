@@ -70,7 +70,8 @@ def corpus(folder: Path) -> Path:
     for text in list(templates.HOSTILE.values())[:3]:
         templates.gguf(place(), text)
     for layer, _ in graphs.KERAS.values():
-        graphs.keras(place(), layer)
+        repository.written(place(), "config.json", graphs.sequential(layer))
+    graphs.keras(place(), graphs.LAMBDA)
     graphs.keras(place(), graphs.LAMBDA, "pb")
     for name in graphs.NAMES.values():
         graphs.PLACES["subgraph"](place(), graphs.external(name))

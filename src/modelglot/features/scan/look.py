@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from modelglot.containers.hdf5.described import MAGIC, Described, Packed, Run, described
 from modelglot.core.errors import LimitError, ModelFileError
 from modelglot.core.format import FileSet, Format
 from modelglot.core.model import Model
 from modelglot.features.scan.piece import Piece
 
 _STEP = 1 << 20
+HDF5_TEXTS = ("model_config", "training_config")
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f"))
 
 
@@ -68,6 +70,18 @@ class Look:
         return found
 
     json_is_broken = False
+
+    @cached_property
+    def hdf5(self) -> Described | None:
+        """What an HDF5 file holds, with the texts that Keras keeps; None for what is none.
+
+        Raises what `described` raises, such as UnsafeContentError for a link into another file.
+        """
+        if self.piece.head(8) != MAGIC:
+            return None
+        window = self.piece.window
+        file = Packed(window.data) if window.source is None else Run(window.source, window.offset, window.length)
+        return described(file, self.piece.path, self.piece.limits, HDF5_TEXTS)
 
 
 def as_json(text: str) -> Any:

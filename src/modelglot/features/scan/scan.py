@@ -22,7 +22,7 @@ from modelglot.features.scan.unpack import unpack
 _PARTS = 20_000
 _NO_MODEL = "not-a-model"
 _PICKLES = ("pickle", "torch-zip", "torch-legacy", "torchscript", "dcp", "deepspeed", "torch-ranks", "megatron", "npy")
-_ANSWERED = ("pickle-", "keras-", "tf-")  # by rules here, in every part
+_ANSWERED = ("keras", "tf-")  # what these formats know is asked by rules here, in every part
 
 
 def scan_file(
@@ -117,9 +117,8 @@ def _read(format: Format, files: FileSet, limits: Limits) -> tuple[Model | None,
 
 
 def _hazards(format: Format, files: FileSet, limits: Limits) -> Iterator[Finding]:
-    for finding in format.hazards(files, limits):
-        if not finding.rule.startswith(_ANSWERED) and finding.rule != INCOMPLETE:
-            yield finding
+    if not format.info.name.startswith(_ANSWERED):
+        yield from (f for f in format.hazards(files, limits) if f.rule[:7] != "pickle-" and f.rule != INCOMPLETE)
 
 
 def _guarded(piece: Piece, findings: Iterable[Finding]) -> Iterator[Finding]:

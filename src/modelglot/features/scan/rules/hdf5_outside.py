@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from modelglot.core.errors import UnsafeContentError, printable
 from modelglot.core.notes import Finding
-from modelglot.features.scan.hdf5 import MAGIC, described_piece
 from modelglot.features.scan.look import Look
 from modelglot.features.scan.rules.rule import Rule
 
@@ -15,14 +14,12 @@ _HINT = "opening this file elsewhere reads other files of that machine"
 
 
 def _of_part(look: Look) -> Iterator[Finding]:
-    if look.piece.head(8) != MAGIC:
-        return
     try:
-        found = described_piece(look.piece)
+        found = look.hdf5
     except UnsafeContentError as error:  # a link into another file
         yield look.piece.unsafe(ID, error.what, None, _HINT)
         return
-    for path, said in found.datasets:
+    for path, said in found.datasets if found is not None else ():
         shown = printable(path, code=True, limit=100)
         if said.get("external"):
             yield look.piece.unsafe(ID, f"dataset {shown} keeps its values in other files", None, _HINT)

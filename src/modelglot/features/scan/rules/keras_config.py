@@ -13,7 +13,6 @@ from typing import Any
 from modelglot.containers import protobuf
 from modelglot.core.errors import printable
 from modelglot.core.notes import Finding
-from modelglot.features.scan.hdf5 import MAGIC, described_piece
 from modelglot.features.scan.look import Look, Pairs, Whole, as_json, objects, values
 from modelglot.features.scan.names import URL, code_severity, escapes
 from modelglot.features.scan.piece import Piece
@@ -31,14 +30,13 @@ _DANGEROUS = re.compile(  # of Keras itself: they fetch, load, switch the safe m
 )
 _FILES = ("vocabulary", "vocab_file", "file", "filename", "filepath", "file_path", "fname", "origin", "cache_dir",
           "path", "weights", "weights_path", "url", "merges", "proto", "log_dir")  # fmt: skip
-_ATTRIBUTES = ("model_config", "training_config")
 
 
 def _of_part(look: Look) -> Iterator[Finding]:
     if isinstance(look.json, list):
         yield from check(look.piece, look.json)
-    elif look.piece.head(8) == MAGIC:
-        for name, text in described_piece(look.piece, _ATTRIBUTES).texts.items():
+    elif look.hdf5 is not None:
+        for name, text in look.hdf5.texts.items():
             yield from _of_text(look.piece, text, f"`{name}`")
     elif look.name == "keras_metadata.pb":
         data = look.piece.window.read(0, look.piece.window.length)

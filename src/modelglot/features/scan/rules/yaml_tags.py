@@ -34,7 +34,10 @@ def _of_part(look: Look) -> Iterator[Finding]:
         if kind in _PLAIN:
             continue
         shown = printable(f"!!python/{kind}{':' if name else ''}{name}", code=True)
-        yield look.piece.unsafe(ID, f"the tag {shown} makes an object of Python, or calls it", None, _HINT)
+        calls = kind.startswith(("object/apply", "object/new"))
+        make = look.piece.unsafe if calls or code_severity(name) == UNSAFE else look.piece.unknown
+        does = "makes an object of Python, or calls it" if calls else "names code that loading imports"
+        yield make(ID, f"the tag {shown} {does}", None, _HINT)
     for kind, name in _CALLS.findall(text):
         if kind in ("PLACEHOLDER", "include") and not name:
             continue
