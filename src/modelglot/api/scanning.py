@@ -57,6 +57,9 @@ def _one(path: str, allowed: Allowed, limits: Limits) -> FileScan:
         return scan_file(source, limits, allowed, _format(path), files)
     except RecursionError:
         return FileScan(path, "too deep", (Finding(INCOMPLETE, UNKNOWN, "nested too deeply to be read", path),))
+    except Exception as error:  # a defect here: one file never ends a scan
+        what = f"the scan failed on it: {type(error).__name__}, please report it"
+        return FileScan(path, "not recognised", (Finding(INCOMPLETE, UNKNOWN, what, path),))
     finally:
         files.close()
         source.close()

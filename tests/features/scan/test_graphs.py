@@ -210,6 +210,7 @@ KERAS: dict[str, tuple[dict[str, Any], str]] = {
     "class of subprocess": ({"module": "subprocess", "class_name": "Popen", "config": {}}, "unsafe"),
     "get_file": ({"module": "keras.src.utils", "class_name": "function", "config": "get_file"}, "unsafe"),
     "unsafe mode": ({"module": CONFIG, "class_name": "function", "config": "enable_unsafe_deserialization"}, "unsafe"),
+    "another part": ({"module": "keras.utils", "class_name": "Sequence", "config": {}}, "unknown"),
     "load_model": ({"module": "keras.models", "class_name": "function", "config": "load_model"}, "unsafe"),
     "vocabulary": ({"class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}}, "unsafe"),
     "vocabulary address": ({"class_name": "StringLookup", "config": {"vocabulary": "http://169.254.1.1/"}}, "unsafe"),

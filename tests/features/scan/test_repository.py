@@ -45,6 +45,14 @@ HOSTILE: dict[str, Hostile] = {
     "hydra, YAML escaped": ("c.yml", '"\\x5ftarget_": "os.system"', "code-reference", "unsafe"),
     "hydra, twice": ("c.json", '{"_target_": "os.system", "_target_": "torch.nn.Linear"}', "code-reference", "unsafe"),
     "hydra in a list deep": ("c.json", "[" * 40 + '{"_target_": "os.system"}' + "]" * 40, "code-reference", "unsafe"),
+    "hydra, YAML block": ("c.yaml", "_target_: >-\n  os.system\n", "code-reference", "unsafe"),
+    "hydra, YAML anchor": ("c.yaml", "_target_: &a os.system\n", "code-reference", "unsafe"),
+    "hydra, YAML alias": ("c.yaml", "x: &a os.system\n_target_: *a\n", "code-reference", "unknown"),
+    "template in YAML": ("c.yaml", "prompt: '{{ x.__class__ }}'", "chat-template", "unsafe"),
+    "template in a text": ("template.txt", "{{ x.__class__ }}", "chat-template", "unsafe"),
+    "keras, JSON in JSON": ("m.json", json.dumps(json.dumps({"class_name": "Lambda"})), "keras-config", "unsafe"),
+    "path file": ("x.pth", "import os; os.system('id')\n", "source-code", "unknown"),
+    "graph as text, escaped": ("g.pbtxt", "node { op: 'Read' \"\\106ile\" }", "tf-operator", "unsafe"),
     "yaml python": ("c.yaml", "a: !!python/object/apply:os.system ['id']", "yaml-tag", "unsafe"),
     "yaml verbatim": ("c.yaml", "a: !<tag:yaml.org,2002:python/object/new:os.system> [id]", "yaml-tag", "unsafe"),
     "yaml handle": ("c.yaml", "%TAG !e! tag:yaml.org,2002:python/\n---\na: !e!name:os.system ''", "yaml-tag", "unsafe"),
@@ -234,3 +242,11 @@ def test_yaml_handles_are_what_yaml_means(tmp_path: Path) -> None:
     for name in ("yaml python", "yaml verbatim", "yaml handle", "yaml percent"):
         node = yaml.compose(str(HOSTILE[name][1]))
         assert any("python/" in n.tag for _, n in node.value), name
+
+
+def test_what_follows_the_shortest_pickle_is_not_safe(tmp_path: Path) -> None:
+    """Two letters are a whole pickle; what comes after them was not read."""
+    (tmp_path / "x.dat").write_bytes(b"N." + bytes(range(1, 255)))
+    assert scan(tmp_path / "x.dat").verdict == "unknown"
+    (tmp_path / "modeling.py").write_text("N.x = 3\n")
+    assert "source-code" in {f.rule for f in scan(tmp_path / "modeling.py").files[0].findings}

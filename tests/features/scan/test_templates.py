@@ -57,6 +57,9 @@ HOSTILE = {
     "sort": "{{ [cycler]|sort(attribute='__init__.__globals__') }}",
     "format string": "{{ '{0.__class__.__mro__}'.format(messages) }}",
     "as an argument": "{{ messages | map(attribute=x, default='__globals__') }}",
+    "a keyword's name": "{{ x[dict(__init__=1)|list|first] }}",
+    "with": "{% with a='__cla', b='ss__' %}{{ x[a ~ b] }}{% endwith %}",
+    "a block that is set": "{% set a %}__class__{% endset %}{{ x[a] }}",
     "in a macro": "{% macro m(x) %}{{ x.__class__ }}{% endmacro %}{{ m(1) }}",
     "in a branch": "{% if false %}{% if true %}{{ [].__class__ }}{% endif %}{% endif %}",
     "in a generation block": "{% generation %}{{ [].__class__ }}{% endgeneration %}",
@@ -65,6 +68,8 @@ UNKNOWN = {
     "include": "{% include '/etc/passwd' %}",
     "import": "{% import 'x' as y %}",
     "computed item": "{{ x[messages[0].a ~ messages[0].b] }}",
+    "translated item": "{{ x['__clXss__'.translate({88: 97})] }}",
+    "an item of a macro": "{% macro f(a, b) %}{{ x[a ~ b] }}{% endmacro %}{{ f('__in', 'it__') }}",
     "many rounds": "{% for i in range(99999999999) %}{% endfor %}",
     "other language": "{% nonsense %}",
 }

@@ -26,7 +26,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "removesuffix": lambda v, a: v.removesuffix(a), "format": lambda v, *a: _braces(v, a),
     "get": lambda v, key, *rest: v.get(key, *rest) if isinstance(v, dict) else None,
 }  # fmt: skip
-_BUILDS = ("Concat", "Add", "Mod", "Mul")  # expressions that may make a text
+_MAKES = (*_METHODS, "translate", "decode", "encode", "zfill", "center", "ljust", "rjust", "expandtabs", "format_map")
 
 
 def _percent(text: str, given: Sequence[Any]) -> str:
@@ -53,7 +53,7 @@ class Folder:
         self._made: dict[int, Values] = {}
         for _ in range(3):  # names that are set from names
             self._made.clear()
-            for node in tree.find_all((nodes.Assign, nodes.For, nodes.Call, nodes.Keyword)):
+            for node in tree.find_all((nodes.Assign, nodes.With, nodes.For)):
                 self._learn(node)
         self._made.clear()
 
@@ -70,6 +70,10 @@ class Folder:
         elif isinstance(node, nodes.Assign) and isinstance(node.target, nodes.Tuple):
             items = getattr(node.node, "items", [])
             for target, value in zip(node.target.items, items, strict=False):
+                if isinstance(target, nodes.Name):
+                    self._is(target.name, self.values(value))
+        elif isinstance(node, nodes.With):
+            for target, value in zip(node.targets, node.values, strict=False):
                 if isinstance(target, nodes.Name):
                     self._is(target.name, self.values(value))
         elif isinstance(node, nodes.For) and isinstance(node.target, nodes.Name):
@@ -98,6 +102,8 @@ class Folder:
         if any(isinstance(n, nodes.Filter) and n.name in ("join", "replace", "reverse", "format") for n in kinds):
             return True
         if any(isinstance(n, nodes.Concat) for n in kinds):
+            return True
+        if any(isinstance(n, nodes.Call) and getattr(n.node, "attr", "") in _MAKES for n in kinds):
             return True
         return any(isinstance(n, nodes.Add) for n in kinds) and any(
             isinstance(n, nodes.Const) and isinstance(n.value, str) for n in kinds

@@ -97,6 +97,8 @@ def _of(node: Any, folder: Folder) -> Iterator[tuple[str, str]]:
         yield from _filter(node, folder)
     elif isinstance(node, nodes.Call):
         yield from _call(node, folder)
+    elif isinstance(node, nodes.Keyword) and DUNDER.fullmatch(node.key):
+        yield "unsafe", f"the name {printable(node.key, code=True)} is made, that of an attribute which leads to code"
     elif isinstance(node, nodes.Name) and node.name == "lipsum":
         yield "unsafe", "`lipsum` is used, which no chat needs: it leads to the functions of its module"
     elif isinstance(node, (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):

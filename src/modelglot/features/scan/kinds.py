@@ -19,6 +19,7 @@ _CODE = {
     "rb": "Ruby source", "pl": "Perl source", "lua": "Lua source", "r": "R source", "jl": "Julia source",
     "c": "C source", "cc": "C++ source", "cpp": "C++ source", "cu": "CUDA source", "go": "Go source",
     "rs": "Rust source", "java": "Java source", "jar": "Java code", "wasm": "WebAssembly", "dockerfile": "a Dockerfile",
+    "makefile": "a makefile", "mk": "a makefile",
 }  # fmt: skip
 _PROGRAMS = (b"\x7fELF", b"MZ", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe",
              b"\xca\xfe\xba\xbe", b"\0asm", b"!<arch>\n", b"dex\n")  # fmt: skip
@@ -88,6 +89,8 @@ def _code(look: Look) -> tuple[str, Finding] | None:
     what = _CODE.get(look.suffix) or _CODE.get(look.name, "")
     if not what and head[:2] == b"#!" and look.is_text:
         what = "a script"
+    if look.suffix == "pth" and look.is_text and re.search(r"^import[ \t]", look.text or "", re.M):
+        what = "a path file of Python, which runs its lines"
     if not what:
         return None
     runs = "runs only with trust_remote_code, or where it is imported" if look.suffix == "py" else "runs where started"

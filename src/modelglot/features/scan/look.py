@@ -66,6 +66,8 @@ class Look:
         if text is None:
             return None
         found = as_json(text)
+        if isinstance(found, str) and found.lstrip()[:1] in ("{", "["):
+            found = as_json(found) or found  # written twice, as by `json.dump(model.to_json())`
         self.json_is_broken = found is None and text.strip() != "null"
         return found
 

@@ -17,11 +17,13 @@ from modelglot.features.scan.piece import Piece
 from modelglot.features.scan.report import INCOMPLETE, INVALID, UNKNOWN, FileScan, sorted_findings
 from modelglot.features.scan.rules import pickles
 from modelglot.features.scan.rules.table import RULES
+from modelglot.features.scan.trace import Trace
 from modelglot.features.scan.unpack import unpack
 
 _PARTS = 20_000
 _NO_MODEL = "not-a-model"
-_PICKLES = ("pickle", "torch-zip", "torch-legacy", "torchscript", "dcp", "deepspeed", "torch-ranks", "megatron", "npy")
+_PICKLES = frozenset(["pickle", "torch-zip", "torch-legacy", "npy", "npz"])  # whose pickles were all read here
+_MAY_BE_PICKLES = _PICKLES | {"torchscript", "dcp", "deepspeed", "torch-ranks", "megatron"}
 _ANSWERED = ("keras", "tf-")  # what these formats know is asked by rules here, in every part
 
 
@@ -35,19 +37,28 @@ def scan_file(
     known = format if format is not None and format.info.name != _NO_MODEL else None
     whole = Look(Piece(source.path, source.path.rsplit("/", 1)[-1], Window(source, 0, source.size), limits))
     found: list[Finding] = []
-    seen = 0
+    seen = pickles_seen = 0
+    rest = False  # something follows what begins the file as a pickle
     for look in _parts(whole, found.append):
         seen += 1
         if seen > _PARTS:
             found.append(whole.piece.incomplete(f"more than {_PARTS:,} parts"))
             break
-        found += _looked_at(look, allowed, known if look is whole else None)
+        trace = _pickle(look, known if look is whole else None)
+        if trace is not None:
+            pickles_seen += 1
+            rest |= look is whole and trace.end < whole.piece.window.length
+            found += pickles.check(look.piece, trace, allowed)
+        found += _by_rules(look)
         if known is None and look is not whole:
-            found += _kind(look)
+            found += _guarded(look.piece, _kind(look))
     kind, finding = _named(whole, known, files, seen)
-    if finding is not None and not any(f.rule.startswith("pickle-") for f in found):
+    if finding is not None and (finding.rule != "not-recognised" or rest or not pickles_seen):
         found.append(finding)
-    found += _as_a_whole(whole, known, files, limits)
+    # a reader may want more of an object than pickles that were all read without it
+    opened = pickles_seen and known is not None and known.info.name in _PICKLES
+    read = not opened or any(f.rule == INCOMPLETE for f in found)
+    found += _as_a_whole(whole, known, files, limits, read=bool(read))
     return FileScan(source.path, kind, sorted_findings(found))
 
 
@@ -64,13 +75,16 @@ def _parts(look: Look, tell: Callable[[Finding], None]) -> Iterator[Look]:
                 stack.append(Look(inner))
 
 
-def _looked_at(look: Look, allowed: Allowed, format: Format | None) -> Iterator[Finding]:
+def _pickle(look: Look, format: Format | None) -> Trace | None:
     """``format`` is what a whole file was recognised as. It may begin as a pickle by chance, such as with the length of
     a safetensors header: then it names nothing and breaks off."""
     trace = pickles.looks_like(look.piece)
-    by_chance = trace is not None and format is not None and not (trace.end or trace.uses)
-    if trace is not None and not (by_chance and format is not None and format.info.name not in _PICKLES):
-        yield from pickles.check(look.piece, trace, allowed)
+    if trace is None or format is None or format.info.name in _MAY_BE_PICKLES:
+        return trace
+    return trace if trace.end or trace.uses else None
+
+
+def _by_rules(look: Look) -> Iterator[Finding]:
     for rule in RULES:
         if rule.part is not None:
             yield from _guarded(look.piece, rule.part(look))
@@ -92,12 +106,14 @@ def _named(look: Look, format: Format | None, files: FileSet | None, parts: int)
         return "not recognised", _could_not(look.piece, error)
 
 
-def _as_a_whole(look: Look, format: Format | None, files: FileSet | None, limits: Limits) -> Iterator[Finding]:
-    """What the format's reader knows to look for, and rules that need what it read."""
+def _as_a_whole(
+    look: Look, format: Format | None, files: FileSet | None, limits: Limits, *, read: bool
+) -> Iterator[Finding]:
+    """What the format's reader knows to look for, and rules that need what it read. ``read``: say if it cannot."""
     model, problem = None, None
     if format is not None and files is not None:
         model, problem = _read(format, files, limits)
-        if problem is not None:
+        if problem is not None and read:
             yield _could_not(look.piece, problem)
         cut = next((n for n in model.notes if n.code == "truncated"), None) if model is not None else None
         if cut is not None:

@@ -9,6 +9,7 @@ from modelglot.core.notes import Finding
 from modelglot.features.scan.jinja import NotParsed, hazards
 from modelglot.features.scan.look import Look, Whole, metadata_texts, objects
 from modelglot.features.scan.piece import Piece
+from modelglot.features.scan.report import UNSAFE
 from modelglot.features.scan.rules.rule import Rule
 
 _HINT = "render it only in a sandbox; other templates for the same model are on its page"
@@ -22,6 +23,10 @@ def _of_part(look: Look) -> Iterator[Finding]:
             yield look.piece.incomplete("a template that is no text")
         else:
             yield from check(look.piece, look.text, "")
+    elif look.suffix == "txt" and "template" in look.name and look.text is not None:
+        yield from check(look.piece, look.text, "")
+    elif look.suffix in ("yaml", "yml") and any(mark in (look.text or "") for mark in _MARKS):
+        yield from (f for f in check(look.piece, look.text or "", "") if f.severity == UNSAFE)  # most is not Jinja
     for key, text in _in_json(look):
         yield from check(look.piece, text, key)
 

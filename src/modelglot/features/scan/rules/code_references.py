@@ -21,7 +21,10 @@ _IMPORTED = ("_target_", "__target__", "_partial_target_", "parent_library", "im
 _ACTIVATION = ("activation_fn", "activation_function", "sbert_ce_default_activation_function")
 _PIPELINES = ("diffusers", "transformers", "onnxruntime", "optimum", "peft", "sentence_transformers", "null")
 _KNOWN = ("sentence_transformers.", "transformers.", "torch.nn.", "diffusers.", "model2vec.", "pylate.")
-_TARGET = re.compile(r"""(?:^|[\s{,"'])_target_["']?\s*:\s*["']?([\w.]+)""", re.M)
+# the value may be a block, have an anchor or a tag, or be an alias, which is not followed
+_TARGET = re.compile(
+    r"""(?:^|[\s{,"'])_target_["']?\s*:\s*(?:[&!][^\s]*\s+|[>|][+-]?\d*\s+)*["']?([\w.]+|\*\S+)""", re.M
+)
 _ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})")
 
 

@@ -21,7 +21,14 @@ from modelglot.features.scan.rules.rule import Rule
 
 ID = "keras-config"
 _HINT = "`modelglot convert` keeps the weights and leaves the code; in Keras use `safe_mode=True`"
-_OWN = re.compile(r"^(tf_keras|keras|keras_hub|keras_cv|keras_nlp|tensorflow\.python\.keras|tensorflow\.keras)(\.|$)")
+# what models are made of; the rest of Keras (utils, config, saving, datasets) fetches, loads and switches
+_OWN = re.compile(
+    r"^(tf_keras|keras|keras_hub|keras_cv|keras_nlp|tensorflow\.python\.keras|tensorflow\.keras)"
+    r"(\.(src|engine|legacy|_legacy|common|backend))*"
+    r"(\.(layers|models|initializers|regularizers|constraints|activations|optimizers|losses|metrics|ops|dtype_policies|"
+    r"quantizers|applications|random|mixed_precision|callbacks|schedules|functional|sequential|training|keras_tensor|"
+    r"tokenizers|samplers|feature_column|premade_models|experimental|preprocessing)(\.\w+)*)?$"
+)
 _PACKAGES = ("keras", "Keras", "keras_hub", "keras_cv", "keras_nlp", "keras_core", "builtins", "tf_keras")
 _DANGEROUS = re.compile(  # of Keras itself: they fetch, load, switch the safe mode off
     r"^(get_file|load_(model|weights|img|data|audio)|save_\w+|enable_unsafe_deserialization|deserialize\w*|"

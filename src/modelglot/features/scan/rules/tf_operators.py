@@ -15,15 +15,23 @@ from modelglot.features.scan.names import escapes
 from modelglot.features.scan.rules.rule import Rule
 
 ID = "tf-operator"
-_OP = re.compile(r"""\bop\s*:\s*["']([^"'\n]{1,200})["']""")
+_OP = re.compile(r"""\bop\s*:\s*((?:"(?:\\.|[^"\\\n]){0,200}"\s*|'(?:\\.|[^'\\\n]){0,200}'\s*)+)""")
+_TEXT = re.compile(r""""((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)'""")
+_ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.))")
 
 
 def _of_part(look: Look) -> Iterator[Finding]:
     if look.suffix not in ("pbtxt", "prototxt", "txt") or look.text is None:
         return
-    for name in dict.fromkeys(_OP.findall(look.text)):
+    for name in dict.fromkeys(map(_joined, _OP.findall(look.text))):
         if name in OPERATORS:
             yield look.piece.unsafe(ID, f"operator {printable(name, code=True)} {OPERATORS[name]}")
+
+
+def _joined(written: str) -> str:
+    """Texts that follow one another are one, and have escapes."""
+    whole = "".join(a or b for a, b in _TEXT.findall(written))
+    return _ESCAPE.sub(lambda m: chr(int(m[1], 8)) if m[1] else chr(int(m[2], 16)) if m[2] else m[3], whole)
 
 
 def _of_whole(whole: Whole) -> Iterator[Finding]:

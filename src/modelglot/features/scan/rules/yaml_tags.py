@@ -20,6 +20,7 @@ _PLAIN = frozenset(
     ["none", "bool", "str", "unicode", "bytes", "int", "long", "float", "complex", "list", "tuple", "dict"]
 )
 _HANDLE = re.compile(r"^%TAG\s+(\S+)\s+(\S+)", re.M)
+_MOST, _LONG = 16, 100  # handles, characters of one
 _HINT = "load it with a safe loader (`yaml.safe_load`)"
 
 
@@ -27,7 +28,12 @@ def _of_part(look: Look) -> Iterator[Finding]:
     if look.suffix not in ("yaml", "yml") or look.text is None:
         return
     text = look.text
-    for handle, prefix in _HANDLE.findall(text):
+    handles = _HANDLE.findall(text)
+    if len(handles) > _MOST or any(len(prefix) > _LONG for _, prefix in handles):
+        yield look.piece.incomplete("more or longer handles of tags than any writer has")
+    for handle, prefix in handles[:_MOST]:
+        if len(prefix) > _LONG:
+            continue
         text = f"!<{prefix}".join(re.split(rf"(?<![\w!]){re.escape(handle)}(?=[\w%])", text))
     text = unquote(text)
     for kind, name in _PYTHON.findall(text):
