@@ -38,10 +38,13 @@ def _files(path: str) -> Iterator[str]:
     if not os.path.isdir(path):
         yield path
         return
-    for folder, below, names in os.walk(path):
+    closed: list[OSError] = []
+    for folder, below, names in os.walk(path, onerror=closed.append):
         below.sort()
+        yield from (os.path.join(folder, name) for name in below if os.path.islink(os.path.join(folder, name)))
         for name in sorted(names):
             yield os.path.join(folder, name)
+    yield from (str(error.filename) for error in closed)  # which cannot be opened, and is said to be so
 
 
 def _one(path: str, allowed: Allowed, limits: Limits) -> FileScan:
@@ -54,6 +57,9 @@ def _one(path: str, allowed: Allowed, limits: Limits) -> FileScan:
         return scan_file(source, limits, allowed, _format(path), files)
     except RecursionError:
         return FileScan(path, "too deep", (Finding(INCOMPLETE, UNKNOWN, "nested too deeply to be read", path),))
+    except Exception as error:  # a defect here: one file never ends a scan
+        what = f"the scan failed on it: {type(error).__name__}, please report it"
+        return FileScan(path, "not recognised", (Finding(INCOMPLETE, UNKNOWN, what, path),))
     finally:
         files.close()
         source.close()

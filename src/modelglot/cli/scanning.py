@@ -6,15 +6,18 @@ from collections.abc import Iterator
 
 import click
 
+from modelglot import __version__
 from modelglot.api.scanning import scan
 from modelglot.cli.errors import NO
 from modelglot.cli.options import json_option, limit_option, print_json
 from modelglot.core.errors import printable
 from modelglot.core.limits import Limits
-from modelglot.features.scan.report import ORDER, SAFE, UNKNOWN, UNSAFE, ScanReport
+from modelglot.features.scan.report import NOTE, ORDER, SAFE, UNKNOWN, UNSAFE, ScanReport
+from modelglot.features.scan.rules.table import TITLES
 from modelglot.report.lines import Line, line, plural, write
+from modelglot.report.sarif import sarif
 
-_STYLES = {SAFE: "green", UNKNOWN: "yellow", UNSAFE: "red"}
+_STYLES = {SAFE: "green", UNKNOWN: "yellow", UNSAFE: "red", NOTE: "dim"}
 _SHOWN = 8
 
 
@@ -24,18 +27,27 @@ _SHOWN = 8
               help="The verdict from which the exit code is 1.")  # fmt: skip
 @click.option("--allow", multiple=True, metavar="MODULE.NAME[=ROLE]", help="Vouch for a global that pickles name.")
 @click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Files at a time.")
+@click.option("--sarif", "as_sarif", is_flag=True, help="SARIF 2.1.0 on stdout, for code hosts and editors.")
 @limit_option
 @json_option
 def scan_command(
-    paths: tuple[str, ...], fail_on: str, allow: tuple[str, ...], jobs: int, limits: Limits, as_json: bool
+    paths: tuple[str, ...],
+    fail_on: str,
+    allow: tuple[str, ...],
+    jobs: int,
+    as_sarif: bool,
+    limits: Limits,
+    as_json: bool,
 ) -> int:
     """What would loading these files do? Exit code 1 where one is worse than --fail-on allows.
 
     safe: read whole, and all it names is data. unknown: it needs code to load, or could not be read whole. unsafe: it
-    would run something. Nothing is run to find out.
+    would run something. Nothing is run to find out. Notes (a secret, a path of somebody's home) change no verdict.
     """
     report = scan(paths, allow=allow, limits=limits, jobs=jobs)
-    if as_json:
+    if as_sarif:
+        print_json(sarif(report, TITLES, __version__))
+    elif as_json:
         print_json(report.document())
     else:
         write(_lines(report))

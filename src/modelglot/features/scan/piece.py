@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from modelglot.containers.pickle.window import Window
 from modelglot.core.limits import Limits
 from modelglot.core.notes import Finding
-from modelglot.features.scan.report import INCOMPLETE, UNKNOWN, UNSAFE
+from modelglot.features.scan.report import INCOMPLETE, NOTE, UNKNOWN, UNSAFE
 
 MOST_DEPTH = 4  # archives inside archives
 
@@ -38,6 +38,10 @@ class Piece:
 
     def unknown(self, rule: str, what: str, offset: int | None = None, hint: str | None = None) -> Finding:
         return Finding(rule, UNKNOWN, what, self.path, self.member, offset, hint)
+
+    def note(self, rule: str, what: str, offset: int | None = None, hint: str | None = None) -> Finding:
+        """Worth knowing; changes no verdict."""
+        return Finding(rule, NOTE, what, self.path, self.member, offset, hint)
 
     def incomplete(self, what: str, offset: int | None = None) -> Finding:
         return Finding(INCOMPLETE, UNKNOWN, what, self.path, self.member, offset)

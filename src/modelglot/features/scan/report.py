@@ -10,7 +10,9 @@ from modelglot.core.notes import Finding
 
 SAFE, UNKNOWN, UNSAFE = "safe", "unknown", "unsafe"
 ORDER = (SAFE, UNKNOWN, UNSAFE)
+NOTE = "note"  # the severity of what is worth knowing and changes no verdict: a secret, a path of somebody's home
 INCOMPLETE = "incomplete"  # the rule of what could not be read; it never lowers a verdict
+INVALID = "invalid-structure"  # the rule of what breaks its specification: readers differ in what they make of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,11 @@ class FileScan:
 
     @property
     def verdict(self) -> str:
-        return max((f.severity for f in self.findings), key=ORDER.index, default=SAFE)
+        return ORDER[max((_rank(f.severity) for f in self.findings), default=0)]
 
     @property
     def incomplete(self) -> bool:
-        return any(f.rule == INCOMPLETE for f in self.findings)
+        return any(f.rule in (INCOMPLETE, INVALID) for f in self.findings)
 
     def document(self) -> dict[str, Any]:
         return {
@@ -69,4 +71,8 @@ class ScanReport:
 
 def sorted_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The worst first, each once."""
-    return tuple(sorted(dict.fromkeys(findings), key=lambda f: -ORDER.index(f.severity)))
+    return tuple(sorted(dict.fromkeys(findings), key=lambda f: (f.severity == NOTE, -_rank(f.severity))))
+
+
+def _rank(severity: str) -> int:
+    return 0 if severity == NOTE else ORDER.index(severity)
