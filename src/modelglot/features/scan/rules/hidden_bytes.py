@@ -28,6 +28,7 @@ _OTHERS = (
     (0, b"\x80\x03", "a pickle"), (0, b"\x80\x04", "a pickle"), (0, b"\x80\x05", "a pickle"),
     (0, b"\x08", "a protocol buffer"), (257, b"ustar", "a tar archive"),
 )  # fmt: skip
+_JUDGED = ("a pickle", "a tar archive")
 _LOOKED = 1 << 20  # bytes of a gap
 
 
@@ -46,8 +47,8 @@ def _of_part(look: Look) -> Iterator[Finding]:
     other = next((what for at, magic, what in _OTHERS if head[at : at + len(magic)] == magic), None)
     if other is not None:
         what = f"begins as {other} and ends as a zip archive: what it is depends on who opens it"
-        # what is in a pickle is judged by its own rule: two of data are odd, and no more
-        yield (look.piece.unknown if other == "a pickle" else look.piece.unsafe)(ID, what, end.shift)
+        # what is in these is looked at on its own: data in both is odd, and no more
+        yield (look.piece.unknown if other in _JUDGED else look.piece.unsafe)(ID, what, end.shift)
 
 
 def _of_whole(whole: Whole) -> Iterator[Finding]:
