@@ -120,11 +120,14 @@ class Sink:
                 os.chmod(self.work, 0o777 & ~_umask())
                 os.rename(self.work, self.target)
             else:
-                for name, final in zip(self.names, self.outputs(), strict=True):
+                pairs = [(self.path(name), final) for name, final in zip(self.names, self.outputs(), strict=True)]
+                for made, final in pairs:
                     os.makedirs(os.path.dirname(final) or ".", exist_ok=True)
-                    _keep_mode(final, self.path(name))
-                    os.replace(self.path(name), final)
-                    self._sync_folder(os.path.dirname(final) or ".")
+                    _keep_mode(final, made)
+                for made, final in pairs:  # nothing else in between: a kill here leaves old and new files side by side
+                    os.replace(made, final)
+                for folder in {os.path.dirname(final) or "." for _, final in pairs}:
+                    self._sync_folder(folder)
             self._sync_folder(os.path.dirname(self.work))
 
     @staticmethod
