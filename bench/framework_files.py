@@ -119,7 +119,8 @@ def torch_files() -> Iterator[Case]:
     one = torch.ones(2)
     tensors = [
         torch.eye(3).to_sparse(), torch.eye(3).to_sparse_csr(), torch.quantize_per_tensor(one, 0.1, 0, torch.qint8),
-        torch.nested.nested_tensor([one]), one.bfloat16(), one.to(torch.float8_e4m3fn), one.to("meta"), nn.Parameter(one),
+        torch.nested.nested_tensor([one]), one.bfloat16(), one.to(torch.float8_e4m3fn), one.to("meta"),
+        nn.Parameter(one),
         one.untyped_storage(), one.storage(), [torch.float16, torch.Size([1]), torch.device("cpu"), torch.strided],
     ]  # fmt: skip
     for number, tensor in enumerate(tensors):

@@ -101,6 +101,7 @@ ALONE = {
         + s.named("torch.fx.graph_module", "reduce_graph_module") + b"h\0" + s.text("import torch") + b"\x86R."),
     "imports for torch.fx": ("reduce_graph_module", s.named("torch.fx.graph_module", "reduce_graph_module") + b"}" + s.text("import os; os.system('x')") + b"\x86R."),
     "a terabyte": ("bytearray", s.named("builtins", "bytearray") + b"\x8a\x06\0\0\0\0\0\1\x85R."),
+    "a terabyte, later": ("bytearray", s.named("builtins", "bytearray") + b"K\5\x85R0" + s.named("builtins", "bytearray") + b"\x8a\x06\0\0\0\0\0\1\x85R."),
     "a persistent id of no storage": ("persistent", b"\x80\x02" + s.text("whatever") + s.text("x") + b"\x86Q."),
     "a link in a tar": ("tar-link", c.link("pickle", "/etc/passwd", b"2")),
     "a hard link in a tar": ("tar-link", c.link("pickle", "../../x", b"1")),

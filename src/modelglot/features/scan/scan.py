@@ -17,6 +17,7 @@ from modelglot.features.scan.unpack import unpack
 
 _PARTS = 20_000
 _PICKLES = frozenset(["pickle", "npy", "npz"])  # of which more is read here than their readers can
+_TRACED = _PICKLES | {"torch-zip", "torch-legacy"}  # whose hazards are their pickles, which were all looked at
 
 
 def scan_file(
@@ -65,7 +66,7 @@ def _by_format(format: Format, files: FileSet, limits: Limits, whole: Piece, *, 
     """What the format's reader knows to look for, pickles aside: those were looked at in every part. ``read``: say so
     where the reader cannot read it."""
     try:
-        for finding in format.hazards(files, limits):
+        for finding in () if format.info.name in _TRACED else format.hazards(files, limits):
             if not finding.rule.startswith("pickle-") and finding.rule != INCOMPLETE:
                 yield finding
         if read:

@@ -7,6 +7,7 @@ own code writes, each name read before it was added; nothing here opens a file, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 _HERE = Path(__file__).parent
@@ -19,5 +20,13 @@ def _names(file: str) -> Iterator[str]:
             yield from (f"{module}.{name}" for name in names.split())
 
 
-CLASSES: frozenset[str] = frozenset(_names("classes.txt"))
-FUNCTIONS: frozenset[str] = frozenset(_names("functions.txt"))
+@cache
+def classes() -> frozenset[str]:
+    """Classes that may be made, given a state, and named."""
+    return frozenset(_names("classes.txt"))
+
+
+@cache
+def functions() -> frozenset[str]:
+    """Functions and classes that may be called, and named."""
+    return frozenset(_names("functions.txt"))
