@@ -214,6 +214,7 @@ def malformed():
     whole = pickle.dumps({"w": [1.5, "text", b"bytes", {"k": (1, 2)}], "n": 2**70}, 4)
     for length in range(3, len(whole)):
         yield Sample(f"cut at {length}", whole[:length], suffix=".pkl")
+    yield Sample("a memo number of thousands of digits", b"\x80\x02g0x" + b"f" * 5000 + b"\n.", suffix=".pkl")
     for opcode in sorted(set(range(256)) - set(whole) - set(b"(.0127aNKJIFGLMPQRSTUVX)]}bcdeghijlmnopqrstuBC")):
         if opcode < 0x80 or opcode > 0x98:
             yield Sample(f"opcode {opcode:#x}", b"\x80\x02}" + bytes([opcode]) + b".", suffix=".pkl")

@@ -1,7 +1,8 @@
 """Names of frameworks that checkpoints hold: classes that are made and filled, functions that only make values.
 
 The lists are text beside this module, a line a module: `module: Name Name ...`. Gathered from what the frameworks'
-own code writes, each name read before it was added; nothing here opens a file, runs code or imports by a name.
+own code writes. What a class runs when it is made and filled, and what a function does when it is called, was looked
+through before it was added: nothing here opens a file, runs code or imports by a name.
 """
 
 from __future__ import annotations
