@@ -21,7 +21,7 @@ from modelglot.containers.pickle.harmful import is_harmful
 from modelglot.containers.pickle.window import Window
 from modelglot.core.limits import Limits
 from modelglot.features.scan import lz4
-from modelglot.features.scan.structures import CLASSES, FUNCTIONS
+from modelglot.features.scan.structures import classes, functions
 from modelglot.features.scan.trace import plausible, trace
 
 HERE = Path(__file__).parent
@@ -117,10 +117,12 @@ def test_lz4_against_its_own_library():
 
 
 def test_lists_of_names():
-    assert not [name for name in CLASSES | FUNCTIONS if is_harmful(folded(name))]
-    assert all(all(part.isidentifier() for part in name.split(".")) for name in CLASSES | FUNCTIONS)
+    assert not [name for name in classes() | functions() if is_harmful(folded(name))]
+    assert all(all(part.isidentifier() for part in name.split(".")) for name in classes() | functions())
     opened = [
-        n for n in FUNCTIONS if any(w in n.rsplit(".", 1)[-1].lower() for w in ("load", "open", "read", "file", "exec"))
+        n
+        for n in functions()
+        if any(w in n.rsplit(".", 1)[-1].lower() for w in ("load", "open", "read", "file", "exec"))
     ]
     assert not opened
 

@@ -28,7 +28,9 @@ def scan(
     given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     allowed, bounds = allowances(allow), limits or Limits()
     names = [name for path in given for name in _files(os.fspath(path))]
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
+    if len(names) == 1 or jobs < 2:
+        return ScanReport(tuple(_one(name, allowed, bounds) for name in names))
+    with ThreadPoolExecutor(jobs) as pool:
         return ScanReport(tuple(pool.map(lambda name: _one(name, allowed, bounds), names)))
 
 

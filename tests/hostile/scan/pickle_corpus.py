@@ -101,6 +101,7 @@ ALONE = {
         + s.named("torch.fx.graph_module", "reduce_graph_module") + b"h\0" + s.text("import torch") + b"\x86R."),
     "imports for torch.fx": ("reduce_graph_module", s.named("torch.fx.graph_module", "reduce_graph_module") + b"}" + s.text("import os; os.system('x')") + b"\x86R."),
     "a terabyte": ("bytearray", s.named("builtins", "bytearray") + b"\x8a\x06\0\0\0\0\0\1\x85R."),
+    "a terabyte, later": ("bytearray", s.named("builtins", "bytearray") + b"K\5\x85R0" + s.named("builtins", "bytearray") + b"\x8a\x06\0\0\0\0\0\1\x85R."),
     "a persistent id of no storage": ("persistent", b"\x80\x02" + s.text("whatever") + s.text("x") + b"\x86Q."),
     "a link in a tar": ("tar-link", c.link("pickle", "/etc/passwd", b"2")),
     "a hard link in a tar": ("tar-link", c.link("pickle", "../../x", b"1")),
@@ -213,6 +214,7 @@ def malformed():
     whole = pickle.dumps({"w": [1.5, "text", b"bytes", {"k": (1, 2)}], "n": 2**70}, 4)
     for length in range(3, len(whole)):
         yield Sample(f"cut at {length}", whole[:length], suffix=".pkl")
+    yield Sample("a memo number of thousands of digits", b"\x80\x02g0x" + b"f" * 5000 + b"\n.", suffix=".pkl")
     for opcode in sorted(set(range(256)) - set(whole) - set(b"(.0127aNKJIFGLMPQRSTUVX)]}bcdeghijlmnopqrstuBC")):
         if opcode < 0x80 or opcode > 0x98:
             yield Sample(f"opcode {opcode:#x}", b"\x80\x02}" + bytes([opcode]) + b".", suffix=".pkl")

@@ -7,6 +7,7 @@ re-export everything (``torch.serialization.os.system``).
 from __future__ import annotations
 
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING  # what CPython's unpicklers map old names to
+from functools import lru_cache
 
 from modelglot.containers.pickle.harmful import is_harmful
 from modelglot.containers.pickle.torch_storage import STORAGE_CLASSES, TORCH_DTYPES
@@ -57,6 +58,7 @@ _MODULES = {
 }  # fmt: skip
 
 
+@lru_cache(4096)
 def folded(name: str) -> str:
     """``module.name`` with the spellings of Python 2, NumPy 2 and Python 3.13 made one."""
     module, _, attribute = name.rpartition(".")

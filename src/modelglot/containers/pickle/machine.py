@@ -146,7 +146,9 @@ class Machine(Operands):
         except IndexError:
             raise InvalidFileError("a pickle opcode needs more values than the stack has", offset=base + here) from None
         except KeyError as error:
-            what = f"the pickle takes memo {error.args[0]}, which nothing put"
+            number = error.args[0]  # Python does not print integers of thousands of digits
+            shown = f"{number}" if abs(number) < 1 << 64 else "of a number past 64 bits"
+            what = f"the pickle takes memo {shown}, which nothing put"
             raise InvalidFileError(what, offset=base + here) from None
 
     def _fill(self, at: int) -> tuple[bytes, int, int, int]:

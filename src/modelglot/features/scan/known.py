@@ -15,12 +15,11 @@ from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.tree import Inert
 from modelglot.features.scan.code import is_plain
 from modelglot.features.scan.report import UNKNOWN, UNSAFE
-from modelglot.features.scan.roles import CALLED, CAREFUL, CODE, MADE, NAMED, ROLES, Use
-from modelglot.features.scan.structures import CLASSES, FUNCTIONS
+from modelglot.features.scan.roles import CALLED, CAREFUL, CODE, ENORMOUS, MADE, NAMED, ROLES, SIZED, Use
+from modelglot.features.scan.structures import classes, functions
 
 Allowed = frozenset[tuple[str, str]]  # (name, role) pairs that a person vouches for
 _CONNECTS = frozenset(["torch.distributed.device_mesh.DeviceMesh"])  # made and filled it is data; called it connects
-_ENORMOUS = 1 << 28  # bytes or elements that one call asks for
 
 
 def judge(use: Use, allowed: Allowed, *, torchscript: bool = False) -> str | None:
@@ -36,9 +35,9 @@ def judge(use: Use, allowed: Allowed, *, torchscript: bool = False) -> str | Non
         return UNKNOWN if _enormous(name, use) or (name in _CONNECTS and use.role == CALLED) else None
     if is_harmful(name):
         return UNSAFE
-    if name in CLASSES and use.role in (MADE, NAMED):
+    if name in classes() and use.role in (MADE, NAMED):
         return None
-    if name in FUNCTIONS and use.role in (CALLED, NAMED):
+    if name in functions() and use.role in (CALLED, NAMED):
         return None
     return UNKNOWN
 
@@ -64,9 +63,7 @@ def _careful(name: str, use: Use) -> str | None:
 
 def _enormous(name: str, use: Use) -> bool:
     """Asks for memory that the file does not have."""
-    if use.role != CALLED or name.split(".")[0] not in ("builtins", "torch", "numpy", "collections"):
-        return False
-    return any(isinstance(a, int) and not isinstance(a, bool) and a >= _ENORMOUS for a in use.arguments[:2])
+    return use.role == CALLED and name in SIZED and any(isinstance(a, int) and a >= ENORMOUS for a in use.arguments)
 
 
 def allowances(texts: Iterable[str]) -> Allowed:

@@ -45,6 +45,8 @@ CAREFUL = frozenset([
     "builtins.getattr", "functools.partial", "operator.attrgetter", "operator.itemgetter", "operator.methodcaller",
     "builtins.type",
 ])  # fmt: skip
+# Plain types that take as much memory as a number says, and from which number on that is worth a finding.
+SIZED, ENORMOUS = frozenset(["builtins.bytes", "builtins.bytearray", "builtins.range"]), 1 << 28
 # Functions whose text arguments are Python code that they run; `modelglot.features.scan.code` reads it.
 _COMPILING = ("reduce_graph_module", "reduce_package_graph_module", "reduce_deploy_graph_module", "_forward_from_src")
 CODE = frozenset(f"torch.fx.graph_module.{name}" for name in _COMPILING)

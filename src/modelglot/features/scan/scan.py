@@ -133,7 +133,7 @@ def _read(format: Format, files: FileSet, limits: Limits) -> tuple[Model | None,
 
 
 def _hazards(format: Format, files: FileSet, limits: Limits) -> Iterator[Finding]:
-    if not format.info.name.startswith(_ANSWERED):
+    if format.info.name not in _PICKLES and not format.info.name.startswith(_ANSWERED):
         yield from (f for f in format.hazards(files, limits) if f.rule[:7] != "pickle-" and f.rule != INCOMPLETE)
 
 

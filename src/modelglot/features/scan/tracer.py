@@ -15,10 +15,11 @@ from modelglot.core.errors import DamagedFileError, LimitError
 from modelglot.core.limits import Limits
 from modelglot.core.tree import Inert, Node
 from modelglot.features.scan.arrays_between import WRAPPER, array_bytes
-from modelglot.features.scan.roles import CALLED, CAREFUL, CODE, MADE, NAMED, PASSES, STORAGE, Use
+from modelglot.features.scan.roles import CALLED, CAREFUL, CODE, MADE, NAMED, PASSES, SIZED, STORAGE, Use
 
 COMPUTED_NAME = "a global is named by a computed value"
 ITEMS_OF_GLOBAL = "items are set on a global"
+_LOOKED_AT = CAREFUL | CODE | SIZED  # every call, not only the first
 _BLOBS, _CALLS = 4096, 10_000
 _LONGEST = 1 << 20  # of an argument that is kept
 _NESTED = 16  # object arrays of joblib inside object arrays
@@ -36,6 +37,7 @@ class Tracer(Machine):
         self._longest_name = self._longest_line = limits.pickle
         self.uses: dict[tuple[Any, ...], Use] = {}
         self.blobs: dict[Blob | bytes | str, None] = {}
+        self._plain: set[str] = set()  # names whose calls were recorded, and whose arguments do not matter
         self._frame_end = 0
         self._cut: tuple[str | None, str | None] = (None, None)  # the last two lines, where a frame ends in them
         self._depth = depth
@@ -44,14 +46,15 @@ class Tracer(Machine):
 
     def _use(self, name: str, role: str, arguments: tuple[Any, ...] = ()) -> None:
         key: tuple[Any, ...] = (name, role)
-        if folded(name) in CAREFUL | CODE and role == CALLED and len(self.uses) < _CALLS:
+        if folded(name) in _LOOKED_AT and role == CALLED and len(self.uses) < _CALLS:
             key = (name, role, *(getattr(a, "global_", a) for a in arguments[:4] if isinstance(a, (str, int, Inert))))
         if key not in self.uses:
             self.uses[key] = Use(name, role, self._at, tuple(map(_shown, arguments[:4])))
 
     def _global(self, module: str, name: str) -> Inert:
         found = super()._global(module, name)
-        self._use(f"{module}.{name}", NAMED)
+        if (found.global_, NAMED) not in self.uses:
+            self._use(found.global_, NAMED)
         if self._cut[0] is not None or self._cut[1] is not None:
             self._use(f"{self._cut[0] or module}.{self._cut[1] or name}", NAMED)
             self._cut = (None, None)
@@ -77,10 +80,15 @@ class Tracer(Machine):
         return super()._reduce(function, arguments)
 
     def _called(self, name: str, arguments: list[Any]) -> None:
-        if folded(name) in CODE:
+        if name in self._plain:
+            return
+        known = folded(name)
+        if known in CODE:
             arguments = _code(arguments)
+        elif known not in _LOOKED_AT and known not in PASSES:
+            self._plain.add(name)
         self._use(name, CALLED, tuple(arguments))
-        for position, role in PASSES.get(folded(name), ()):
+        for position, role in PASSES.get(known, ()):
             passed = arguments[position] if position < len(arguments) else None
             if not isinstance(passed, Inert) or folded(passed.global_) == "builtins.object":
                 continue
