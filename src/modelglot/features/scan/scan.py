@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from modelglot.containers.pickle.window import Window
-from modelglot.core.errors import InvalidFileError, ModelFileError
+from modelglot.core.errors import InvalidFileError, ModelFileError, UnsafeContentError
 from modelglot.core.format import FileSet, Format, Source
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
@@ -14,7 +14,7 @@ from modelglot.features.scan.kinds import kind_of
 from modelglot.features.scan.known import Allowed
 from modelglot.features.scan.look import Look, Whole
 from modelglot.features.scan.piece import Piece
-from modelglot.features.scan.report import INCOMPLETE, INVALID, UNKNOWN, FileScan, sorted_findings
+from modelglot.features.scan.report import INCOMPLETE, INVALID, REFUSED, UNKNOWN, FileScan, sorted_findings
 from modelglot.features.scan.rules import pickles
 from modelglot.features.scan.rules.table import RULES
 from modelglot.features.scan.trace import Trace
@@ -114,7 +114,7 @@ def _as_a_whole(
     if format is not None and files is not None:
         model, problem = _read(format, files, limits)
         if problem is not None and read:
-            yield _could_not(look.piece, problem)
+            yield _could_not(look.piece, problem, refused=format.info.name not in _MAY_BE_PICKLES)
         cut = next((n for n in model.notes if n.code == "truncated"), None) if model is not None else None
         if cut is not None:
             yield look.piece.incomplete(cut.text)
@@ -149,6 +149,9 @@ def _guarded(piece: Piece, findings: Iterable[Finding]) -> Iterator[Finding]:
         yield piece.incomplete(f"a rule failed on it: {type(error).__name__}, please report it")
 
 
-def _could_not(piece: Piece, error: ModelFileError) -> Finding:
+def _could_not(piece: Piece, error: ModelFileError, *, refused: bool = False) -> Finding:
+    """``refused``: a reader's refusal counts against the file. Those of pickles have rules that say more."""
+    if refused and isinstance(error, UnsafeContentError) and "is a link" not in error.what:
+        return piece.unsafe(REFUSED, error.what, error.offset, error.hint)
     rule = INVALID if isinstance(error, InvalidFileError) else INCOMPLETE
     return Finding(rule, UNKNOWN, f"does not read: {error.what}", piece.path, piece.member, error.offset, error.hint)
