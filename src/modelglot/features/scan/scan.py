@@ -22,8 +22,9 @@ from modelglot.features.scan.unpack import unpack
 
 _PARTS = 20_000
 _NO_MODEL = "not-a-model"
-_PICKLES = frozenset(["pickle", "torch-zip", "torch-legacy", "npy", "npz"])  # whose pickles were all read here
-_MAY_BE_PICKLES = _PICKLES | {"torchscript", "dcp", "deepspeed", "torch-ranks", "megatron"}
+_PICKLES = frozenset(["pickle", "npy", "npz"])  # of which more is read here than their readers can
+_TRACED = _PICKLES | {"torch-zip", "torch-legacy"}  # whose hazards are their pickles, which were all looked at
+_MAY_BE_PICKLES = _TRACED | {"torchscript", "dcp", "deepspeed", "torch-ranks", "megatron"}
 _ANSWERED = ("keras", "tf-")  # what these formats know is asked by rules here, in every part
 
 
@@ -55,7 +56,6 @@ def scan_file(
     kind, finding = _named(whole, known, files, seen)
     if finding is not None and (finding.rule != "not-recognised" or rest or not pickles_seen):
         found.append(finding)
-    # a reader may want more of an object than pickles that were all read without it
     opened = pickles_seen and known is not None and known.info.name in _PICKLES
     read = not opened or any(f.rule == INCOMPLETE for f in found)
     found += _as_a_whole(whole, known, files, limits, read=bool(read))
@@ -133,7 +133,7 @@ def _read(format: Format, files: FileSet, limits: Limits) -> tuple[Model | None,
 
 
 def _hazards(format: Format, files: FileSet, limits: Limits) -> Iterator[Finding]:
-    if not format.info.name.startswith(_ANSWERED):
+    if format.info.name not in _TRACED and not format.info.name.startswith(_ANSWERED):
         yield from (f for f in format.hazards(files, limits) if f.rule[:7] != "pickle-" and f.rule != INCOMPLETE)
 
 
