@@ -353,6 +353,13 @@ def test_core_ml_and_openvino(tmp_path: Path) -> None:
     assert not [f for f in the(tmp_path / "m.xml").findings if f.rule == "custom-layer"]
 
 
+def test_a_document_type(tmp_path: Path) -> None:
+    text = '<!DOCTYPE net [<!ENTITY x SYSTEM "file:///etc/passwd">]><net name="m" version="11"><layers/><edges/></net>'
+    (tmp_path / "m.xml").write_text('<?xml version="1.0"?>' + text)
+    (tmp_path / "m.bin").write_bytes(b"")
+    assert the(tmp_path / "m.xml").verdict != "safe"
+
+
 # bytes that belong to nothing
 
 
@@ -382,6 +389,11 @@ HIDDEN: dict[str, tuple[str, Callable[[Path], bytes], str, str]] = {
     "safetensors, more": ("m.safetensors", lambda f: safetensors(f) + b"more", "invalid-structure", "unknown"),
     "image and zip": ("m.png", lambda f: b"\x89PNG\r\n\x1a\n" + bytes(80) + archive(), "hidden-bytes", "unsafe"),
     "npy and zip": ("m.npy", lambda f: npy() + archive(), "hidden-bytes", "unsafe"),
+    "gguf overlap": ("m.gguf", lambda f: gguf(f).replace(struct.pack("<Q", 128), bytes(8)),
+                     "invalid-structure", "unknown"),
+    "gguf twice": ("m.gguf", lambda f: gguf(f).replace(b"\x01" + bytes(7) + b"b", b"\x01" + bytes(7) + b"a"),
+                   "invalid-structure", "unknown"),
+    "npy, more": ("m.npy", lambda f: npy() + b"more", "hidden-bytes", "unknown"),
     "duplicate keys": ("m.safetensors", lambda f: twice(b'"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}'),
                        "invalid-structure", "unknown"),
     "overlap": ("m.safetensors", lambda f: header(b'{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},'

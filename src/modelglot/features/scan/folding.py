@@ -46,14 +46,17 @@ def _braces(text: str, given: Sequence[Any]) -> str:
 class Folder:
     """Names that are set are known by all values they are set to, wherever that is; a macro's arguments are not."""
 
-    def __init__(self, tree: Any) -> None:
+    def __init__(self, every: Sequence[Any]) -> None:
+        """``every`` is each node of the tree."""
         from jinja2 import nodes
 
         self._known: dict[str, Values] = {}
         self._made: dict[int, Values] = {}
+        self._building: dict[int, bool] = {}
+        sets = [node for node in every if isinstance(node, (nodes.Assign, nodes.With, nodes.For))]
         for _ in range(3):  # names that are set from names
             self._made.clear()
-            for node in tree.find_all((nodes.Assign, nodes.With, nodes.For)):
+            for node in sets:
                 self._learn(node)
         self._made.clear()
 
@@ -96,18 +99,21 @@ class Folder:
 
     def builds_text(self, node: Any) -> bool:
         """The expression puts a text together out of others."""
+        if id(node) not in self._building:
+            inner = any(map(self.builds_text, node.iter_child_nodes()))
+            self._building[id(node)] = inner or self._builds(node)
+        return self._building[id(node)]
+
+    def _builds(self, node: Any) -> bool:
         from jinja2 import nodes
 
-        kinds = [node, *node.find_all(nodes.Node)]
-        if any(isinstance(n, nodes.Filter) and n.name in ("join", "replace", "reverse", "format") for n in kinds):
-            return True
-        if any(isinstance(n, nodes.Concat) for n in kinds):
-            return True
-        if any(isinstance(n, nodes.Call) and getattr(n.node, "attr", "") in _MAKES for n in kinds):
-            return True
-        return any(isinstance(n, nodes.Add) for n in kinds) and any(
-            isinstance(n, nodes.Const) and isinstance(n.value, str) for n in kinds
-        )
+        if isinstance(node, nodes.Filter):
+            return node.name in ("join", "replace", "reverse", "format")
+        if isinstance(node, nodes.Call):
+            return getattr(node.node, "attr", "") in _MAKES
+        if isinstance(node, nodes.Add):
+            return any(isinstance(v, str) for side in (node.left, node.right) for v in self.values(side))
+        return isinstance(node, nodes.Concat)
 
     def _values(self, node: Any) -> Values:
         found = getattr(self, f"_{type(node).__name__.lower()}", None)
@@ -191,8 +197,5 @@ def _small(a: Any, b: Any) -> bool:
 
 
 def _distinct(items: list[Any]) -> list[Any]:
-    made: list[Any] = []
-    for item in items:
-        if not any(type(item) is type(m) and item == m for m in made):
-            made.append(item)
-    return made
+    """Each once; ``1``, ``True`` and ``1.0`` are three."""
+    return list({(type(v), v if isinstance(v, (str, int, float)) else repr(v)): v for v in items}.values())

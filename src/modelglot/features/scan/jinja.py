@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from modelglot.core.errors import printable
@@ -33,7 +34,7 @@ raise_exception strftime_now
 """
 _OBJECTS = frozenset(_OBJECTS_TEXT.split())
 _BY_NAME = frozenset(["attr", "map", "selectattr", "rejectattr", "groupby", "sort", "sum", "min", "max", "unique"])
-MOST = 1 << 20  # characters of a template
+MOST, _FOUND = 64 << 10, 100  # characters of a template, things to say of it
 Said = tuple[str, str, int]  # (unsafe | unknown, what, line)
 
 
@@ -73,10 +74,10 @@ def hazards(source: str) -> Iterator[Said]:
         raise NotParsed(f"it has {len(source):,} characters, more than {MOST:,}")
     try:
         tree = _environment().parse(source)
-        folder = Folder(tree)
-        for node in tree.find_all(nodes.Node):
-            for severity, what in _of(node, folder):
-                yield severity, what, node.lineno
+        every = list(tree.find_all(nodes.Node))
+        folder = Folder(every)
+        found = ((severity, what, node.lineno) for node in every for severity, what in _of(node, folder))
+        yield from islice(dict.fromkeys(found), _FOUND)
     except TemplateError as error:
         raise NotParsed(printable(str(error), limit=120)) from None
     except RecursionError:

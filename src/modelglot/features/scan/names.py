@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-from modelglot.containers.pickle.allowlist import folded
-from modelglot.containers.pickle.harmful import is_harmful
+from modelglot.containers.pickle.allowlist import severity
 from modelglot.features.scan.report import UNKNOWN, UNSAFE
 
 URL = re.compile(r"(?i)^[a-z][a-z0-9+.-]{1,20}://")
@@ -23,7 +22,7 @@ def is_dotted(name: str) -> bool:
 def code_severity(name: str) -> str:
     """Of a dotted name that is going to be imported and called: the standard library has no models."""
     top = name.split(".")[0]
-    if is_harmful(folded(name)):
+    if severity(name) == UNSAFE:
         return UNSAFE
     if (top in sys.stdlib_module_names or top in ("__builtin__", "nt", "posix")) and top not in _VALUES:
         return UNSAFE

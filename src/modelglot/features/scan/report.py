@@ -12,6 +12,7 @@ SAFE, UNKNOWN, UNSAFE = "safe", "unknown", "unsafe"
 ORDER = (SAFE, UNKNOWN, UNSAFE)
 NOTE = "note"  # the severity of what is worth knowing and changes no verdict: a secret, a path of somebody's home
 INCOMPLETE = "incomplete"  # the rule of what could not be read; it never lowers a verdict
+REFUSED = "refused-content"  # the rule of what a reader would have to open or run, and does not
 INVALID = "invalid-structure"  # the rule of what breaks its specification: readers differ in what they make of it
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from modelglot.containers.pickle.window import Window
-from modelglot.core.errors import InvalidFileError, ModelFileError
+from modelglot.core.errors import InvalidFileError, ModelFileError, UnsafeContentError
 from modelglot.core.format import FileSet, Format, Source
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
@@ -14,7 +14,7 @@ from modelglot.features.scan.kinds import kind_of
 from modelglot.features.scan.known import Allowed
 from modelglot.features.scan.look import Look, Whole
 from modelglot.features.scan.piece import Piece
-from modelglot.features.scan.report import INCOMPLETE, INVALID, UNKNOWN, FileScan, sorted_findings
+from modelglot.features.scan.report import INCOMPLETE, INVALID, REFUSED, UNKNOWN, FileScan, sorted_findings
 from modelglot.features.scan.rules import pickles
 from modelglot.features.scan.rules.table import RULES
 from modelglot.features.scan.trace import Trace
@@ -22,8 +22,9 @@ from modelglot.features.scan.unpack import unpack
 
 _PARTS = 20_000
 _NO_MODEL = "not-a-model"
-_PICKLES = frozenset(["pickle", "torch-zip", "torch-legacy", "npy", "npz"])  # whose pickles were all read here
-_MAY_BE_PICKLES = _PICKLES | {"torchscript", "dcp", "deepspeed", "torch-ranks", "megatron"}
+_PICKLES = frozenset(["pickle", "npy", "npz"])  # of which more is read here than their readers can
+_TRACED = _PICKLES | {"torch-zip", "torch-legacy"}  # whose hazards are their pickles, which were all looked at
+_MAY_BE_PICKLES = _TRACED | {"torchscript", "dcp", "deepspeed", "torch-ranks", "megatron"}
 _ANSWERED = ("keras", "tf-")  # what these formats know is asked by rules here, in every part
 
 
@@ -55,7 +56,6 @@ def scan_file(
     kind, finding = _named(whole, known, files, seen)
     if finding is not None and (finding.rule != "not-recognised" or rest or not pickles_seen):
         found.append(finding)
-    # a reader may want more of an object than pickles that were all read without it
     opened = pickles_seen and known is not None and known.info.name in _PICKLES
     read = not opened or any(f.rule == INCOMPLETE for f in found)
     found += _as_a_whole(whole, known, files, limits, read=bool(read))
@@ -114,7 +114,7 @@ def _as_a_whole(
     if format is not None and files is not None:
         model, problem = _read(format, files, limits)
         if problem is not None and read:
-            yield _could_not(look.piece, problem)
+            yield _could_not(look.piece, problem, refused=format.info.name not in _MAY_BE_PICKLES)
         cut = next((n for n in model.notes if n.code == "truncated"), None) if model is not None else None
         if cut is not None:
             yield look.piece.incomplete(cut.text)
@@ -133,7 +133,7 @@ def _read(format: Format, files: FileSet, limits: Limits) -> tuple[Model | None,
 
 
 def _hazards(format: Format, files: FileSet, limits: Limits) -> Iterator[Finding]:
-    if format.info.name not in _PICKLES and not format.info.name.startswith(_ANSWERED):
+    if format.info.name not in _TRACED and not format.info.name.startswith(_ANSWERED):
         yield from (f for f in format.hazards(files, limits) if f.rule[:7] != "pickle-" and f.rule != INCOMPLETE)
 
 
@@ -149,6 +149,9 @@ def _guarded(piece: Piece, findings: Iterable[Finding]) -> Iterator[Finding]:
         yield piece.incomplete(f"a rule failed on it: {type(error).__name__}, please report it")
 
 
-def _could_not(piece: Piece, error: ModelFileError) -> Finding:
+def _could_not(piece: Piece, error: ModelFileError, *, refused: bool = False) -> Finding:
+    """``refused``: a reader's refusal counts against the file. Those of pickles have rules that say more."""
+    if refused and isinstance(error, UnsafeContentError) and "is a link" not in error.what:
+        return piece.unsafe(REFUSED, error.what, error.offset, error.hint)
     rule = INVALID if isinstance(error, InvalidFileError) else INCOMPLETE
     return Finding(rule, UNKNOWN, f"does not read: {error.what}", piece.path, piece.member, error.offset, error.hint)

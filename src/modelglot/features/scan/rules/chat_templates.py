@@ -14,6 +14,7 @@ from modelglot.features.scan.rules.rule import Rule
 
 _HINT = "render it only in a sandbox; other templates for the same model are on its page"
 _SUFFIXES = ("jinja", "jinja2", "j2")
+_MOST = 64  # templates of one file
 _MARKS = ("{{", "{%")
 
 
@@ -27,7 +28,10 @@ def _of_part(look: Look) -> Iterator[Finding]:
         yield from check(look.piece, look.text, "")
     elif look.suffix in ("yaml", "yml") and any(mark in (look.text or "") for mark in _MARKS):
         yield from (f for f in check(look.piece, look.text or "", "") if f.severity == UNSAFE)  # most is not Jinja
-    for key, text in _in_json(look):
+    for number, (key, text) in enumerate(_in_json(look)):
+        if number >= _MOST:
+            yield look.piece.incomplete(f"more than {_MOST} templates")
+            break
         yield from check(look.piece, text, key)
 
 

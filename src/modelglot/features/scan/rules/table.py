@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelglot.features.scan.report import INCOMPLETE, INVALID
+from modelglot.features.scan.report import INCOMPLETE, INVALID, REFUSED
 from modelglot.features.scan.rules import (
     chat_templates,
     code_references,
@@ -45,6 +45,7 @@ TITLES = {
     "source-code": "Code or a program among the files",
     "pointer": "A pointer to a model that is not there",
     "not-recognised": "A file that no format recognises",
+    REFUSED: "A reader would have to open or run something",
     INVALID: "A file that breaks its specification",
     INCOMPLETE: "Something that could not be read",
 }

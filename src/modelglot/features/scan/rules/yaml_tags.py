@@ -20,6 +20,7 @@ _PLAIN = frozenset(
     ["none", "bool", "str", "unicode", "bytes", "int", "long", "float", "complex", "list", "tuple", "dict"]
 )
 _HANDLE = re.compile(r"^%TAG\s+(\S+)\s+(\S+)", re.M)
+_WHOLE = "tag:yaml.org,2002:python/"
 _MOST, _LONG = 16, 100  # handles, characters of one
 _HINT = "load it with a safe loader (`yaml.safe_load`)"
 
@@ -32,8 +33,8 @@ def _of_part(look: Look) -> Iterator[Finding]:
     if len(handles) > _MOST or any(len(prefix) > _LONG for _, prefix in handles):
         yield look.piece.incomplete("more or longer handles of tags than any writer has")
     for handle, prefix in handles[:_MOST]:
-        if len(prefix) > _LONG:
-            continue
+        if len(prefix) > _LONG or not _WHOLE.startswith(unquote(prefix)[: len(_WHOLE)]):
+            continue  # not a way to write Python's tags
         text = f"!<{prefix}".join(re.split(rf"(?<![\w!]){re.escape(handle)}(?=[\w%])", text))
     text = unquote(text)
     for kind, name in _PYTHON.findall(text):
