@@ -31,7 +31,7 @@ class FileScan:
 
     @property
     def incomplete(self) -> bool:
-        return any(f.rule in (INCOMPLETE, INVALID) for f in self.findings)
+        return any(f.rule in (INCOMPLETE, INVALID, REFUSED) for f in self.findings)
 
     def document(self) -> dict[str, Any]:
         return {

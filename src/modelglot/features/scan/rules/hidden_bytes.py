@@ -19,14 +19,14 @@ _MAGIC = (
     (b"\x1f\x8b\x08", "a gzip file"), (b"<?php", "a script"), (b"<script", "a script"), (b"cos\n", "a pickle"),
     (b"cposix\n", "a pickle"), (b"c__builtin__\n", "a pickle"), (b"cbuiltins\n", "a pickle"),
 )  # fmt: skip
-# TensorFlow Lite keeps its metadata in an archive at the end, and programs are named as such
+# TensorFlow Lite keeps its metadata in an archive at the end, programs are named as such; of a pickle before
+# an archive, and of a tar with one inside, both are read
 _OTHERS = (
     (0, b"GGUF", "a GGUF file"), (0, b"\x93NUMPY", "an array of NumPy"), (0, b"\x89HDF", "an HDF5 file"),
     (0, b"%PDF-", "a PDF document"), (0, b"\x89PNG", "an image"),
     (0, b"\xff\xd8\xff", "an image"), (0, b"GIF8", "an image"), (0, b"#!", "a script"), (0, b"<", "a web page"),
-    (8, b'{"', "a safetensors file"), (8, b'{ "', "a safetensors file"), (0, b"\x80\x02", "a pickle"),
-    (0, b"\x80\x03", "a pickle"), (0, b"\x80\x04", "a pickle"), (0, b"\x80\x05", "a pickle"),
-    (0, b"\x08", "a protocol buffer"), (257, b"ustar", "a tar archive"),
+    (8, b'{"', "a safetensors file"), (8, b'{ "', "a safetensors file"),
+    (0, b"\x08", "a protocol buffer"),
 )  # fmt: skip
 _JUDGED = ("a pickle", "a tar archive")
 _LOOKED = 1 << 20  # bytes of a gap
