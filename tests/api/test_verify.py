@@ -91,6 +91,12 @@ def test_a_receipt_of_another_format_compares_tensors(source: Path, tmp_path: Pa
         modelglot.verify(source, receipt=source.with_name("a.npz").rename(tmp_path / "b.json"))
 
 
+def test_a_receipt_that_cannot_be_written_is_told_before_the_work(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.npz"
+    assert run(["convert", str(source), str(target), "--receipt", str(tmp_path / "no/r.json")]) == 9
+    assert not target.exists()
+
+
 def test_the_exit_code_tells(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["verify", str(source)]) == 0
     source.write_bytes(source.read_bytes()[:-5])

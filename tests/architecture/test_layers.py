@@ -133,6 +133,13 @@ def test_inspecting_needs_no_numpy_and_no_rich(tmp_path: Path) -> None:
     assert heavy == {"click"}
 
 
+def test_a_command_starts_without_numpy() -> None:
+    """What `convert`, `scan` and `verify` import before they know what they are given."""
+    verbs = "converting", "quantizing", "scanning", "verifying"
+    heavy = loaded("".join(f"import modelglot.cli.{verb}\n" for verb in verbs)) & HEAVY
+    assert heavy == {"click"}
+
+
 def test_the_public_names() -> None:
     verbs = [
         "check",

@@ -84,6 +84,13 @@ def test_genai_runs_the_folder_as_it_is(graph: Path, model: Any) -> None:
         assert found[len(ids) :] == with_min_length.argmax(-1)[len(ids) - 1 :].tolist()
 
 
+def test_a_graph_is_quantized_as_the_model_in_it(graph: Path, tmp_path: Path) -> None:
+    options = {"type": "q8_0", "requantize": True}
+    modelglot.quantize(graph / "model.onnx", tmp_path / "a.gguf", **options)
+    modelglot.quantize(SMOLLM, tmp_path / "b.gguf", **options)
+    assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes()
+
+
 @pytest.mark.parametrize("band", [1 << 40, 100_000])
 def test_the_way_back_gives_the_same_file(
     graph: Path, tmp_path: Path, band: int, monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,6 @@ from typing import Any
 
 from modelglot.api import drafting
 from modelglot.api.finishing import finish, plan_model
-from modelglot.api.graph_export import plan_graph
 from modelglot.api.graphs import graph_target, in_container, plan_program
 from modelglot.api.language_graph import put_graph, unfolded
 from modelglot.api.lightning import to_lightning
@@ -18,7 +17,7 @@ from modelglot.api.onnx_family import by_family, check_layers
 from modelglot.api.original import FILE, from_meta, is_original
 from modelglot.api.reading import PathLike, read_model
 from modelglot.api.salvaging import salvage as rescue
-from modelglot.api.target import Target, by_suffix, resolve_target, to_bytes
+from modelglot.api.target import Target, by_suffix, resolve_target, target_kind, to_bytes
 from modelglot.core.errors import UnsupportedError
 from modelglot.core.limits import Limits
 from modelglot.engine.execute import Progress, Receipt
@@ -82,7 +81,9 @@ def make_plan(
             program, original, origin, aim, settings or {}, allow_loss, limits, given, wishes or Wishes()
         )
     original = original if plain else unfolded(original, aim, to)
-    if template is None and not plain:
+    if template is None and not plain and target_kind(aim, to) == "onnx":
+        from modelglot.api.graph_export import plan_graph  # brings numpy, which copies do without
+
         changes = {"dtype": dtype, "include": include, "exclude": exclude, "rename": rename_rules, "layout": layout,
                    "component": component, "quantize": quantize, "dialect": dialect}  # fmt: skip
         graph = plan_graph(original, origin, aim, to, wishes or Wishes(), settings=settings, allow=allow_loss,

@@ -17,14 +17,13 @@ from modelglot.api.language import (
 )
 from modelglot.api.methods import decoded
 from modelglot.api.original import is_original, to_meta
-from modelglot.api.target import Target, by_suffix
+from modelglot.api.target import Target, by_suffix, target_kind
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.notes import Loss, Note
 from modelglot.core.tree import Inert, Node
 from modelglot.families.ggml import is_llama
 from modelglot.families.ggml import to_gguf as ggml_to_gguf
-from modelglot.formats import registry
 from modelglot.passes.cast import cast, parse_rounding, parse_rules
 from modelglot.passes.component import choose
 from modelglot.passes.into import fill
@@ -90,8 +89,7 @@ def take_names(draft: Draft, rules: list[tuple[str, str]], lora_format: str | No
 def translation(model: Model, source: str, target: str, to: str | None, limits: Limits | None) -> str | None:
     """``gguf`` for a model folder on its way there, ``folder`` for a GGUF model or Meta's folder on its way to Hugging
     Face's, ``graph`` for a language model on its way to ONNX, else None."""
-    format = registry.get(to) if to else by_suffix(target)
-    kind = format.info.name if format is not None else None
+    kind = target_kind(target, to)
     if kind == "onnx":
         return "graph" if is_language_gguf(model) or is_folder_of_transformers(model, source, limits) else None
     if is_language_gguf(model) or is_original(model):

@@ -12,7 +12,9 @@ import numpy as np
 
 from modelglot.api.target import Verify
 from modelglot.core.errors import MissingExtraError, UnsupportedError
-from modelglot.graphs.checking import TOLERANCE, Array, Difference, compare, outputs_of, session_of
+from modelglot.graphs.checking import Array, Difference, compare, outputs_of
+from modelglot.graphs.running import TOLERANCE
+from modelglot.graphs.running import session as loaded
 
 Wanted = Callable[[str], "list[Array]"]  # outputs of the source's runtime; gets a folder to work in
 
@@ -51,7 +53,7 @@ class GraphCheck:
             self.said.append(f"not checked: {self.left}")
             return
         try:
-            session = session_of(path)
+            session = loaded(path)
         except MissingExtraError as error:
             self.said.append(f"not checked: {error.what}")
             return

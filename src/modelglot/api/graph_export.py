@@ -9,14 +9,13 @@ from dataclasses import replace
 from modelglot.api import graph_frameworks
 from modelglot.api.finishing import plan_model
 from modelglot.api.graph_check import GraphCheck, saved
-from modelglot.api.target import Target, by_suffix, resolve_target
+from modelglot.api.target import Target, resolve_target
 from modelglot.core.errors import UnsupportedError
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.notes import Note
 from modelglot.engine.plan import Plan
 from modelglot.engine.stream import read
-from modelglot.formats import registry
 from modelglot.graphs import process
 from modelglot.graphs.checking import Array, random_inputs
 from modelglot.graphs.inputs import parse_inputs
@@ -41,7 +40,7 @@ def plan_graph(
     limits: Limits | None,
     changes: Mapping[str, object],
 ) -> tuple[Plan, Target] | None:
-    """The plan of an export; None where the target is not ONNX or the source has no graph that is exported.
+    """The plan of an export; None where the source has no graph that is exported.
 
     ``changes`` are choices by name that change tensors, which a graph does not allow.
     """
@@ -66,9 +65,6 @@ def plan_graph(
 
 
 def _exporter(original: Model, target: str, to: str | None, wishes: Wishes) -> Exporter | None:
-    format = registry.get(to) if to else by_suffix(target)
-    if format is None or format.info.name != "onnx":
-        return None
     if wishes.entry is not None:
         return graph_frameworks.pytorch
     weights_only = original.format == "keras-h5" and _CONFIG not in original.metadata

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelglot.api.drafting import Draft
 from modelglot.api.folders import folder_of
-from modelglot.api.target import Target, by_suffix
+from modelglot.api.target import Target, target_kind
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model, SideFile
 from modelglot.engine.pool import SourcePool
@@ -28,8 +28,7 @@ _EXTERNAL = "onnx:external"
 
 def unfolded(model: Model, target: str, to: str | None) -> Model:
     """A graph that was made here as the GGUF model inside it, on its way to another format."""
-    named = by_suffix(target)
-    kind = to or (named.info.name if named else model.format)
+    kind = target_kind(target, to) or model.format
     return to_gguf(model) if kind != "onnx" and is_exported(model) else model
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from modelglot.api.finishing import finish, plan_model
 from modelglot.api.importance import load_imatrix
 from modelglot.api.language import from_folder, is_folder_of_transformers
+from modelglot.api.language_graph import unfolded
 from modelglot.api.methods import decoded
 from modelglot.api.original import from_meta, is_original
 from modelglot.api.reading import PathLike, read_model
@@ -49,6 +50,7 @@ def make_quantize_plan(
     """What `quantize` with these arguments would do. Nothing is written."""
     model = read_model(os.fspath(source), format=format, limits=limits)
     place = resolve_target(os.fspath(target), to, "gguf", to_bytes(max_shard_size))
+    model = unfolded(model, os.fspath(target), to or place.format.info.name)
     if place.format.info.name == "gguf" and is_original(model):
         model = from_meta(model, os.fspath(source), limits)
     model, extra, said = choose(model, component)

@@ -28,6 +28,13 @@ def file_digest(path: str) -> str:
     return hasher.hexdigest()
 
 
+def check_place(path: PathLike) -> None:
+    """Raises CannotWriteError where no file can be made there: better known before the work than after."""
+    folder = os.path.dirname(os.fspath(path)) or "."
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise CannotWriteError("the receipt cannot be written there: no such folder, or no right to", path=folder)
+
+
 def write_receipt(receipt: Receipt, path: PathLike) -> None:
     """The receipt as JSON, with digests of the files as they are now. Raises CannotWriteError."""
     files = {os.path.basename(p): {"size": os.path.getsize(p), "blake3": file_digest(p)} for p in receipt.outputs}

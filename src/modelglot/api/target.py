@@ -71,6 +71,12 @@ def resolve_target(
     return Target(format, path, Options(shard, name, settings or {}))
 
 
+def target_kind(path: str, to: str | None) -> str | None:
+    """The name of the format that ``--to`` or the suffix tells. Raises UnknownFormatError."""
+    format = registry.get(to) if to else by_suffix(path)
+    return format.info.name if format is not None else None
+
+
 def by_suffix(path: str, can: str = "write") -> Format | None:
     """The format that the name of a file tells, among those that can be written."""
     for format in registry.all_formats():

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from modelglot.api.finishing import finish
-from modelglot.api.receipts import write_receipt
+from modelglot.api.receipts import check_place, write_receipt
 from modelglot.api.target import Target
 from modelglot.cli.options import print_json
 from modelglot.core.errors import printable
@@ -55,6 +55,8 @@ def run_plan(
     **choices: Any,
 ) -> int:
     """Exit code of a writing verb; ``make`` gets the other options and says what to do."""
+    if receipt is not None:
+        check_place(receipt)
     allowed = [kind.strip() for kind in allow_loss.split(",") if kind.strip()]
     made, place = make(*arguments, allow_loss=allowed, **choices)
     if dry_run:

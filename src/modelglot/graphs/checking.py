@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from modelglot.core.errors import MissingExtraError, UnsupportedError, printable
+from modelglot.core.errors import UnsupportedError, printable
 from modelglot.graphs.inputs import Port
+from modelglot.graphs.running import TOLERANCE, said
 
-TOLERANCE = 1e-4  # of a difference, absolute where outputs are below 1, else of the largest output
 _NUMPY = {
     "f32": np.float32, "f64": np.float64, "f16": np.float16, "i64": np.int64, "i32": np.int32, "i16": np.int16,
     "i8": np.int8, "u8": np.uint8, "u16": np.uint16, "u32": np.uint32, "u64": np.uint64, "bool": np.bool_,
@@ -44,32 +44,14 @@ def random_inputs(ports: Mapping[str, Port], seed: int = 0) -> dict[str, Array]:
     return found
 
 
-def session_of(path: str) -> Any:
-    """The graph loaded by ONNX Runtime. Raises MissingExtraError, and UnsupportedError with what it refuses."""
-    try:
-        import onnxruntime as ort
-    except ModuleNotFoundError:
-        raise MissingExtraError("comparing needs `onnxruntime`", hint="pip install onnxruntime") from None
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its classes are its own and change
-        raise UnsupportedError(f"ONNX Runtime does not load the graph: {_said(error)}") from None
-
-
 def outputs_of(session: Any, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """What ONNX Runtime makes of the inputs. Raises UnsupportedError with what it refuses."""
     known = {i.name for i in session.get_inputs()}
     try:
         values = session.run(None, {name: value for name, value in inputs.items() if name in known})
     except Exception as error:
-        raise UnsupportedError(f"ONNX Runtime does not run the graph: {_said(error)}") from None
+        raise UnsupportedError(f"ONNX Runtime does not run the graph: {said(error)}") from None
     return {o.name: np.asarray(v) for o, v in zip(session.get_outputs(), values, strict=True)}
-
-
-def _said(error: Exception) -> str:
-    return printable(str(error).replace("\n", " "), limit=400)
 
 
 def compare(found: Mapping[str, Array], wanted: Sequence[Array], tolerance: float = TOLERANCE) -> Difference:

@@ -170,12 +170,12 @@ class LocalFiles:
             )
         path = os.path.join(self.root, *parts)
         linked = os.path.islink(path) or len(parts) > 1  # a folder on the way may be a link as well
-        if name != self.primary and linked and not _link_stays(path, self.root):
+        if name != self.primary and linked and not link_stays(path, self.root):
             raise UnsafeContentError("is a link that leaves the folder, which was not opened", path=path)
         return path
 
 
-def _link_stays(path: str, root: str) -> bool:
+def link_stays(path: str, root: str) -> bool:
     """Links inside the folder are fine, and so is the Hugging Face cache's own ``snapshots/* -> ../../blobs/*``."""
     target, home = os.path.realpath(path), os.path.realpath(root or ".")
     if os.path.commonpath([target, home]) == home:

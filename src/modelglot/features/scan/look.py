@@ -163,3 +163,13 @@ def metadata_texts(whole: Whole, most: int = 1 << 20) -> Iterator[Texts]:
                 stack += list(found.values())
             elif isinstance(found, (list, tuple)) and len(found) < 1000:
                 stack += list(found)
+
+
+def settings_texts(whole: Whole) -> Iterator[Texts]:
+    """Texts of the metadata without a tokenizer's tokens, which are many and random."""
+    yield from (text for text in metadata_texts(whole) if not text[0].startswith("tokenizer.ggml."))
+
+
+def is_vocabulary(look: Look) -> bool:
+    """True for files of tokens, in which anything may stand by chance."""
+    return look.name in ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt")

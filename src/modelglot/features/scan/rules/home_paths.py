@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from modelglot.core.errors import printable
 from modelglot.core.notes import Finding
-from modelglot.features.scan.look import Look, Whole, metadata_texts
+from modelglot.features.scan.look import Look, Whole, is_vocabulary, settings_texts
 from modelglot.features.scan.rules.rule import Rule
 
 ID = "home-path"
@@ -18,14 +18,13 @@ _SUFFIXES = ("json", "yaml", "yml", "toml", "cfg", "ini", "txt", "")
 
 def _of_part(look: Look) -> Iterator[Finding]:
     small = look.piece.window.length <= 8 << 20 and look.suffix in _SUFFIXES
-    if small and look.name not in ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt") and look.text is not None:
+    if small and not is_vocabulary(look) and look.text is not None:
         yield from _in(look, look.text, "")
 
 
 def _of_whole(whole: Whole) -> Iterator[Finding]:
-    for key, text in metadata_texts(whole):
-        if not key.startswith("tokenizer.ggml."):
-            yield from _in(whole.look, text, key)
+    for key, text in settings_texts(whole):
+        yield from _in(whole.look, text, key)
 
 
 def _in(look: Look, text: str, key: str) -> Iterator[Finding]:

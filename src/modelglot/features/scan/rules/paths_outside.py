@@ -14,6 +14,7 @@ from modelglot.features.scan.look import Look, Pairs, Whole, objects, values
 from modelglot.features.scan.names import escapes
 from modelglot.features.scan.piece import Piece
 from modelglot.features.scan.rules.rule import Rule
+from modelglot.sources.file import link_stays
 
 ID = "path-outside"
 _HINT = "nothing outside the folder is opened here; other loaders may follow it"
@@ -88,21 +89,10 @@ def _of_whole(whole: Whole) -> Iterator[Finding]:
     path = whole.piece.path
     if not os.path.islink(path) or whole.files is None:
         return
-    target, home = os.path.realpath(path), os.path.realpath(whole.files.root or ".")
-    if not _stays(target, home):
+    if not link_stays(path, whole.files.root):
         shown = printable(os.readlink(path), code=True)
-        make = whole.piece.unsafe if _PRIVATE.search(target) else whole.piece.unknown
+        make = whole.piece.unsafe if _PRIVATE.search(os.path.realpath(path)) else whole.piece.unknown
         yield make(ID, f"this is a link to {shown}, outside its folder", None, "if the link is yours, scan its target")
-
-
-def _stays(target: str, home: str) -> bool:
-    if os.path.commonpath([target, home]) == home:
-        return True
-    parts = home.split(os.sep)
-    if "snapshots" not in parts:
-        return False
-    cache = os.sep.join(parts[: len(parts) - 1 - parts[::-1].index("snapshots")])
-    return os.path.dirname(target) == os.path.join(cache, "blobs")
 
 
 def _finding(piece: Piece, what: str, name: Any, why: str) -> Finding:

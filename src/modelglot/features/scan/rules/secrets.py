@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from modelglot.core.errors import printable
 from modelglot.core.notes import Finding
-from modelglot.features.scan.look import Look, Whole, metadata_texts
+from modelglot.features.scan.look import Look, Whole, is_vocabulary, settings_texts
 from modelglot.features.scan.rules.rule import Rule
 
 ID = "secret"
@@ -25,18 +25,16 @@ _KINDS = (
     ("a password in an address", r"\b[a-z][a-z+]{2,12}://[^\s/:@\"']{1,60}:[^\s/:@\"']{6,80}@[\w.-]+"),
 )
 _ALL = re.compile("|".join(f"({pattern})" for _, pattern in _KINDS))
-_SKIPPED = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt")  # random texts, and many
 
 
 def _of_part(look: Look) -> Iterator[Finding]:
-    if look.name not in _SKIPPED and look.piece.window.length <= 8 << 20 and look.text is not None:
+    if not is_vocabulary(look) and look.piece.window.length <= 8 << 20 and look.text is not None:
         yield from _in(look, look.text, "")
 
 
 def _of_whole(whole: Whole) -> Iterator[Finding]:
-    for key, text in metadata_texts(whole):
-        if not key.startswith("tokenizer.ggml."):
-            yield from _in(whole.look, text, key)
+    for key, text in settings_texts(whole):
+        yield from _in(whole.look, text, key)
 
 
 def _in(look: Look, text: str, key: str) -> Iterator[Finding]:
