@@ -1,8 +1,8 @@
 """The corpus of hostile and benign pickles, through modelglot and through other scanners; and a torch zip of 2 GB.
 
 Other scanners live in virtual environments of their own: `SCAN_PEERS` names the folder with one folder a scanner
-(`picklescan`, `modelscan`, `fickling`, `modelaudit`), made with `python -m venv` and `pip install`. Where one is
-missing its row is left out. `SCAN_BENIGN` may name a folder of files that real programs wrote. Flagged: said to be
+(`picklescan`, `modelscan`, `fickling`, `modelaudit`, `hayward`), made with `python -m venv` and `pip install`. Where one
+is missing its row is left out. `SCAN_BENIGN` may name a folder of files that real programs wrote. Flagged: said to be
 anything but clean; what ended in an error of the scanner, or was not read, is counted apart.
 """
 
@@ -70,6 +70,13 @@ def check(path):
     r = scan_model_directory_or_file(path, cache_enabled=False)
     bad = [i for i in r.issues if str(getattr(i.severity, "value", i.severity)) in ("critical", "warning")]
     return "flagged" if bad else "error" if r.has_errors or not r.success else "clean"
+""",
+    "hayward": """
+from hayward import ModelFileScanner, is_coverage_gap
+def check(path):
+    found = ModelFileScanner().scan_file(path)
+    bad = [f for f in found if f.severity.value in ("critical", "high", "medium") and not is_coverage_gap(f)]
+    return "flagged" if bad else "error" if any(is_coverage_gap(f) for f in found) else "clean"
 """,
 }
 

@@ -11,14 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from fuzz import FILES, FOLDERS
+
 WORK = Path(__file__).parent / "work"
-FORMATS = ("safetensors", "gguf", "torch-zip", "torch-legacy", "pickle", "npz", "npy", "onnx", "tflite", "flax",
-           "tf-v1-checkpoint", "tf-graph", "ggml", "coreml", "caffe")  # fmt: skip
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzz")
-    parser.add_argument("formats", nargs="*", default=FORMATS)
+    parser.add_argument("formats", nargs="*", default=FILES + FOLDERS)
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=int, default=0, help="stop each after so long")
     given = parser.parse_args()

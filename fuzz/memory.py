@@ -1,10 +1,27 @@
-"""One file in memory as a `FileSet`: a reader under fuzzing touches no disk."""
+"""Files in memory as a `FileSet`: a reader under fuzzing touches no disk.
+
+One input is one file, or for a model of several: each begins with its name and a line end, and `BETWEEN` parts them.
+Names are part of what is changed.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from modelglot.core.errors import CannotOpenError, DamagedFileError
 from modelglot.core.format import Source
 from modelglot.core.model import FileRef
+
+BETWEEN = b"\n=next file=\n"
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    return BETWEEN.join(name.encode() + b"\n" + data for name, data in files.items())
+
+
+def unpack(data: bytes) -> dict[str, bytes]:
+    parts = (part.partition(b"\n") for part in data.split(BETWEEN))
+    return {name.decode("utf-8", "replace"): body for name, _, body in parts}
 
 
 class Bytes:
@@ -21,22 +38,26 @@ class Bytes:
 
 
 class MemoryFiles:
-    def __init__(self, name: str, data: bytes) -> None:
-        self.primary: str | None = name
+    """``primary`` names the file that was given, or is None where a folder was."""
+
+    def __init__(self, files: Mapping[str, bytes], primary: str | None) -> None:
+        self.primary = primary
         self.root = ""
-        self._source = Bytes(name, data)
+        self._sources = {name: Bytes(name, data) for name, data in files.items()}
+        self._roles = {primary: "primary"} if primary is not None else {}
 
     def names(self, depth: int = 1) -> tuple[str, ...]:
-        return (self._source.path,)
+        return tuple(n for n in self._sources if n.count("/") < depth)
 
     def open(self, name: str) -> Source:
-        if name != self.primary:
+        if name not in self._sources:
             raise CannotOpenError("no such file", path=name)
-        return self._source
+        return self._sources[name]
 
     def index(self, name: str, role: str = "shard") -> int:
         self.open(name)
-        return 0
+        self._roles.setdefault(name, role)
+        return list(self._roles).index(name)
 
     def refs(self) -> tuple[FileRef, ...]:
-        return (FileRef(self._source.path, self._source.path, self._source.size, "primary", None),)
+        return tuple(FileRef(n, n, self._sources[n].size, role, None) for n, role in self._roles.items())

@@ -10,7 +10,8 @@ import atheris
 
 NAME = sys.argv.pop(1)
 with atheris.instrument_imports(include=["modelglot"]):
-    from fuzz.memory import MemoryFiles
+    from fuzz import FOLDERS
+    from fuzz.memory import MemoryFiles, unpack
     from modelglot.core.errors import ModelFileError
     from modelglot.core.limits import Limits
     from modelglot.engine.stream import chunks
@@ -22,13 +23,13 @@ with atheris.instrument_imports(include=["modelglot"]):
             if not module.name.endswith("hdf5.child"):
                 import_module(module.name)
     FORMAT = registry.get(NAME)
-SUFFIX = FORMAT.info.suffixes[0] if FORMAT.info.suffixes else ""
+FILE = "m" + (FORMAT.info.suffixes[0] if FORMAT.info.suffixes else "")
 LIMITS = Limits(header=1 << 20, pickle=1 << 20, pickle_opcodes=100_000, member=1 << 22, entries=10_000, tensors=10_000)
 MOST = 1 << 22  # bytes of tensors that are read
 
 
 def test(data: bytes) -> None:
-    files = MemoryFiles("m" + SUFFIX, data)
+    files = MemoryFiles(unpack(data), None) if NAME in FOLDERS else MemoryFiles({FILE: data}, FILE)
     try:
         model = FORMAT.read(files, LIMITS)
         list(FORMAT.hazards(files, LIMITS))
@@ -37,7 +38,7 @@ def test(data: bytes) -> None:
             left -= tensor.nbytes
             if left < 0:
                 break
-            for _ in chunks(tensor, lambda _: files.open(files.primary or "")):
+            for _ in chunks(tensor, lambda number: files.open(model.files[number].name)):
                 pass
     except ModelFileError:
         pass

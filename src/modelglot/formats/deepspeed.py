@@ -72,6 +72,8 @@ class DeepSpeed(ReadOnly):
 def _folder(files: FileSet) -> tuple[str, list[Note]]:
     """The folder of the step that ``latest`` names, or the newest one, with a ``/``."""
     folders = {n.rpartition("/")[0] for n in files.names() if _OPTIMIZER.match(n.rpartition("/")[2])}
+    if not folders:
+        raise DamagedFileError("no *_optim_states.pt is there", path=files.root)
     if "" in folders:
         return "", []
     latest = ""

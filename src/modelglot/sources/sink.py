@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from modelglot.core.errors import CannotWriteError, TargetExistsError, printable
 from modelglot.sources.file import reason
@@ -121,9 +121,10 @@ class Sink:
                 os.rename(self.work, self.target)
             else:
                 pairs = [(self.path(name), final) for name, final in zip(self.names, self.outputs(), strict=True)]
-                for made, final in pairs:
+                for number, (made, final) in enumerate(pairs):
                     os.makedirs(os.path.dirname(final) or ".", exist_ok=True)
                     _keep_mode(final, made)
+                    _hold(final, self.path(f"old-{number}"))
                 for made, final in pairs:  # nothing else in between: a kill here leaves old and new files side by side
                     os.replace(made, final)
                 for folder in {os.path.dirname(final) or "." for _, final in pairs}:
@@ -165,6 +166,13 @@ def _umask() -> int:
 def _keep_mode(old: str, new: str) -> None:
     if os.path.exists(old):
         os.chmod(new, stat.S_IMODE(os.stat(old).st_mode))
+
+
+def _hold(old: str, link: str) -> None:
+    """Another name for a file that is about to be replaced: its blocks are freed with the work folder, not between two
+    renames, where a kill would leave some files old and some new."""
+    with suppress(OSError):  # it is new, or the file system has no hard links
+        os.link(old, link, follow_symlinks=False)
 
 
 @contextmanager

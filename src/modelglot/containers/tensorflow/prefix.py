@@ -116,8 +116,8 @@ def _unescaped(raw: bytes) -> bytes:
     """C escapes as protobuf's text form has them."""
 
     def one(m: re.Match[bytes]) -> bytes:
-        if m[1].isdigit():
-            return bytes((int(m[1], 8) & 255,))
-        return bytes((_ESCAPES.get(m[1][0], m[1][0]),))
+        if m["octal"]:
+            return bytes((int(m["octal"], 8) & 255,))
+        return bytes((_ESCAPES.get(m[0][1], m[0][1]),))
 
-    return re.sub(rb"\\([0-7]{1,3}|.)", one, raw)
+    return re.sub(rb"\\(?:(?P<octal>[0-7]{1,3})|.)", one, raw)

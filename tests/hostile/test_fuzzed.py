@@ -1,0 +1,30 @@
+"""What fuzzing (``make fuzz``) made a reader stumble over: each ends in an error of ours, or is read."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from modelglot.core.errors import ModelFileError
+from modelglot.core.limits import Limits
+from modelglot.formats import registry
+from modelglot.sources.file import LocalFiles
+
+FOUND = (
+    ("tf-checkpoint", {"checkpoint": rb'model_checkpoint_path: "C:\\run\9l"' + b"\n"}),
+    ("deepspeed", {}),
+)
+
+
+@pytest.mark.parametrize(("format", "files"), FOUND, ids=[f"{n}-{name}" for n, (name, _) in enumerate(FOUND)])
+def test_no_exception_of_another_kind(format: str, files: dict[str, bytes], tmp_path: Path) -> None:
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    reader, folder = registry.get(format), LocalFiles(str(tmp_path))
+    with suppress(ModelFileError):
+        reader.read(folder, Limits())
+    with suppress(ModelFileError):
+        list(reader.hazards(folder, Limits()))
