@@ -1,7 +1,7 @@
 """The corpus of hostile and benign pickles, through modelglot and through other scanners; and a torch zip of 2 GB.
 
 Other scanners live in virtual environments of their own: `SCAN_PEERS` names the folder with one folder a scanner
-(`picklescan`, `modelscan`, `fickling`, `modelaudit`, `hayward`), made with `python -m venv` and `pip install`. Where one
+(`picklescan`, `modelscan`, `fickling`, `modelaudit`, `hayward`), made by `python -m venv` and `pip install`. Where one
 is missing its row is left out. `SCAN_BENIGN` may name a folder of files that real programs wrote. Flagged: said to be
 anything but clean; what ended in an error of the scanner, or was not read, is counted apart.
 """
