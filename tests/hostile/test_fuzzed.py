@@ -17,7 +17,9 @@ FOUND = (
     ("tf-checkpoint", ".", {"checkpoint": rb'model_checkpoint_path: "C:\\run\9l"' + b"\n"}),
     ("deepspeed", ".", {}),
     ("flax", "m.msgpack", {"m.msgpack": bytes.fromhex("81a161c7040292910102")}),  # a complex number of a list
-)
+    ("darknet", ".", {"m.cfg": b"[net]\nwidth=4\nheight=4\nchannels=2\n[convolutional]\nfilters=--0\nsize=1\n",
+                      "m.weights": bytes(24)}),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("format", "given", "files"), FOUND, ids=[f"{n}-{row[0]}" for n, row in enumerate(FOUND)])
