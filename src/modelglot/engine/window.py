@@ -24,11 +24,11 @@ Read = Callable[[int, int], "Floats"]  # elements of the storage, from and to
 
 
 class Line(NamedTuple):
-    """``count`` indexes of ``axis``: ``start``, ``start + step``, ... An ``axis`` of -1 is one of size 1 that is not there."""
+    """``length`` indexes of ``axis``: ``start``, ``start + step``, ...; ``axis`` -1: of size 1, and not there."""
 
     axis: int
     start: int = 0
-    count: int = 1
+    length: int = 1
     step: int = 1
 
 
@@ -44,7 +44,7 @@ def obstacle(tensor: Tensor) -> str | None:
 
 
 def window(tensor: Tensor, source: Open, rows: Line, cols: Line, at: Sequence[int] = ()) -> Floats:
-    """Float32 of shape (rows.count, cols.count); ``at`` is the index on every other axis, 0 where it is not given.
+    """Float32 of shape (rows.length, cols.length); ``at`` is the index on every other axis, 0 where it is not given.
 
     Blocks are decoded, strided views followed. Raises UnsupportedError for what has no window, ValueError for indexes
     outside the tensor, and the errors of reading.
@@ -56,26 +56,30 @@ def window(tensor: Tensor, source: Open, rows: Line, cols: Line, at: Sequence[in
     index = [*at, *[0] * len(tensor.shape)][: len(tensor.shape)]
     _check(tensor.shape, (rows, cols), index)
     strides = _strides(tensor)
-    first = sum(i * s for axis, (i, s) in enumerate(zip(index, strides, strict=True)) if axis not in (rows.axis, cols.axis))
+    first = sum(
+        i * s for axis, (i, s) in enumerate(zip(index, strides, strict=True)) if axis not in (rows.axis, cols.axis)
+    )
     down, across = (_step(line, strides) for line in (rows, cols))
     first += rows.start * _stride(rows, strides) + cols.start * _stride(cols, strides)
-    out = np.empty((rows.count, cols.count), np.float32)
+    out = np.empty((rows.length, cols.length), np.float32)
     read = _reader(tensor, source)
     with np.errstate(over="ignore"):
-        if across <= down or rows.count == 1:
-            for number in range(rows.count):
-                out[number] = _line(read, first + number * down, cols.count, across)
+        if across <= down or rows.length == 1:
+            for number in range(rows.length):
+                out[number] = _line(read, first + number * down, cols.length, across)
         else:
-            for number in range(cols.count):
-                out[:, number] = _line(read, first + number * across, rows.count, down)
+            for number in range(cols.length):
+                out[:, number] = _line(read, first + number * across, rows.length, down)
     return out
 
 
 def _check(shape: tuple[int, ...], lines: tuple[Line, Line], index: Sequence[int]) -> None:
     for line in lines:
         size = 1 if line.axis == -1 else shape[line.axis] if 0 <= line.axis < len(shape) else 0
-        if line.count < 1 or line.step < 1 or line.start < 0 or line.start + (line.count - 1) * line.step >= size:
-            raise ValueError(f"{line.count} indexes of axis {line.axis} from {line.start} are not in a shape of {shape}")
+        if line.length < 1 or line.step < 1 or line.start < 0 or line.start + (line.length - 1) * line.step >= size:
+            raise ValueError(
+                f"{line.length} indexes of axis {line.axis} from {line.start} are not in a shape of {shape}"
+            )
     if lines[0].axis == lines[1].axis != -1:
         raise ValueError("rows and columns are the same axis")
     if not all(0 <= i < size for i, size in zip(index, shape, strict=True)):

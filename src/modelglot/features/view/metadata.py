@@ -20,7 +20,8 @@ def value_of(metadata: Metadata, key: str, start: int, count: int, search: str) 
     places = range(len(value)) if not wanted else [i for i in range(len(value)) if wanted in str(value[i]).casefold()]
     rows = [[i, _plain(value[i])] for i in places[start : start + count]]
     return {
-        "key": shown(key), "type": entry.type, "length": len(value), "found": len(places), "from": start, "values": rows,
+        "key": shown(key), "type": entry.type, "length": len(value), "found": len(places), "from": start,
+        "values": rows,
     }  # fmt: skip
 
 
