@@ -8,7 +8,7 @@ from dataclasses import replace
 from modelglot.api import ollama_store
 from modelglot.containers.side_files import code_notes, is_weights, side_files
 from modelglot.core.collector import paused
-from modelglot.core.errors import CannotOpenError, DamagedFileError, InvalidFileError, located, printable
+from modelglot.core.errors import DamagedFileError, InvalidFileError, located, printable
 from modelglot.core.format import Format, Match
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
@@ -16,9 +16,10 @@ from modelglot.core.notes import Note
 from modelglot.formats import registry
 from modelglot.formats.not_a_model import explain
 from modelglot.passes.text_metadata import from_text, unwrap_blocks
-from modelglot.sources.file import FileProbe, LocalFiles
+from modelglot.sources.opening import AnyFiles, existing, is_folder, open_files, probe
 
 PathLike = str | os.PathLike[str]
+__all__ = ["PathLike", "detect", "existing", "read_as", "read_model"]
 
 
 def read_model(path: str, *, format: str | None = None, limits: Limits | None = None) -> Model:
@@ -28,20 +29,9 @@ def read_model(path: str, *, format: str | None = None, limits: Limits | None = 
         return _from_store(stored, limits or Limits())
     path = existing(path)
     with located(path=path):
-        chosen = registry.get(format) if format else detect(path)[0]
-        return read_as(chosen, path, limits or Limits())
-
-
-def existing(path: str) -> str:
-    """The path, or the index of the checkpoint that TensorFlow means by it: a prefix of files that is none itself.
-
-    Raises CannotOpenError where there is nothing.
-    """
-    if os.path.lexists(path):
-        return path
-    if os.path.lexists(path + ".index"):
-        return path + ".index"
-    raise CannotOpenError("no such file or folder", path=path)
+        files = open_files(path)
+        chosen = registry.get(format) if format else detect(path, files)[0]
+        return read_as(chosen, path, limits or Limits(), files)
 
 
 def _from_store(stored: ollama_store.Stored, limits: Limits) -> Model:
@@ -52,12 +42,12 @@ def _from_store(stored: ollama_store.Stored, limits: Limits) -> Model:
     return replace(model, sides=(*model.sides, *stored.sides), notes=(*model.notes, *notes))
 
 
-def detect(path: str) -> tuple[Format, Match]:
-    """The format of a path and why."""
-    return registry.detect(FileProbe(path))
+def detect(path: str, files: AnyFiles | None = None) -> tuple[Format, Match]:
+    """The format of a path and why; ``files`` are those of the path where they are open already."""
+    return registry.detect(probe(files or open_files(path), path))
 
 
-def _with_surroundings(files: LocalFiles, model: Model, limits: Limits) -> Model:
+def _with_surroundings(files: AnyFiles, model: Model, limits: Limits) -> Model:
     """The other files of the folder: carried along, or named where they are weights of another kind."""
     sides = (*model.sides, *side_files(files, model))
     read = {ref.name for ref in files.refs()}
@@ -69,7 +59,7 @@ def _with_surroundings(files: LocalFiles, model: Model, limits: Limits) -> Model
     return replace(model, sides=sides, files=files.refs(), notes=(*notes, *code_notes(files, limits)))
 
 
-def _explained(format: Format, files: LocalFiles, limits: Limits) -> Model:
+def _explained(format: Format, files: AnyFiles, limits: Limits) -> Model:
     """Read; where that fails because a file of the folder is no model (a pointer, a web page), say that instead."""
     try:
         return format.read(files, limits)
@@ -82,13 +72,13 @@ def _explained(format: Format, files: LocalFiles, limits: Limits) -> Model:
         raise
 
 
-def read_as(format: Format, path: str, limits: Limits) -> Model:
+def read_as(format: Format, path: str, limits: Limits, files: AnyFiles | None = None) -> Model:
     """Read with a format that is already known; a folder's other files become sides."""
-    files = LocalFiles(path)
+    files = files or open_files(path)
     try:
         with paused():
             model = _explained(format, files, limits)
-        if os.path.isdir(path) or path.endswith(".index.json"):
+        if is_folder(path) or path.endswith(".index.json"):
             model = _with_surroundings(files, model, limits)
     finally:
         files.close()

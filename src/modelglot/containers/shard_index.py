@@ -65,7 +65,7 @@ def read_sharded(
     A shard that is not there leaves `Missing` tensors and a warning; a tensor in another shard than the index says,
     or in none, is an InvalidFileError; tensors the index does not know are kept, with a warning.
     """
-    there = set(files.names())
+    there = files.present(shard for shard in index.shards() if not _escapes(shard))
     parts: dict[str, Model] = {}
     notes: list[Note] = []
     for shard in index.shards():

@@ -82,6 +82,10 @@ class FileSet(Protocol):
         """Names in the folder, sorted; with ``/`` for ``depth`` levels of sub-folders."""
         ...
 
+    def present(self, names: Iterable[str]) -> set[str]:
+        """Those of ``names`` that are there. A web server lists nothing, but can be asked for each."""
+        ...
+
     def open(self, name: str) -> Source:
         """Raises UnsafeContentError for a name that leaves the folder, CannotOpenError where there is no file."""
         ...
