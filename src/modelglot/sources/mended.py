@@ -19,17 +19,18 @@ class Mended:
         self, source: Source, begin: int, end: int, size: int, patches: Sequence[tuple[int, bytes]] = ()
     ) -> None:
         self.path, self.size = source.path, size
-        self._source, self._begin, self._real, self._patches = source, begin, end - begin, patches
+        self.begin, self.real = begin, end - begin  # where it starts in its file, and how many bytes it has there
+        self._source, self._patches = source, patches
 
     def pread(self, offset: int, length: int) -> bytes:
         if offset < 0 or length < 0 or offset + length > self.size:
             raise DamagedFileError("data ends after the end of the file", path=self.path, offset=offset)
-        there = max(0, min(length, self._real - offset))
+        there = max(0, min(length, self.real - offset))
         if there == length:
-            return self._source.pread(self._begin + offset, length)
+            return self._source.pread(self.begin + offset, length)
         made = bytearray(length)
         if there:
-            made[:there] = self._source.pread(self._begin + offset, there)
+            made[:there] = self._source.pread(self.begin + offset, there)
         for at, data in self._patches:
             low, high = max(at, offset), min(at + len(data), offset + length)
             if low < high:
