@@ -22,8 +22,8 @@ def scan(
 ) -> ScanReport:
     """The verdicts on files, and on all files of folders, in the order of their names.
 
-    ``allow`` vouches for globals (`module.name`, `module.name=called`). Whatever is wrong becomes a finding: `cannot-open` is
-    the rule of a path that is not there or cannot be opened.
+    ``allow`` vouches for globals (`module.name`, `module.name=called`). Whatever is wrong becomes a finding: a path
+    that is not there or cannot be opened gets one of the rule `cannot-open`.
     """
     given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     allowed, bounds = allowances(allow), limits or Limits()
