@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from modelglot.core.errors import CannotWriteError, TargetExistsError, printable
 from modelglot.sources.file import reason
-
-JOURNAL = "modelglot-journal"
+from modelglot.sources.work_folder import JOURNAL, WorkFolder
 
 
 class Sink:
@@ -38,8 +36,7 @@ class Sink:
         if folder and names and os.path.isdir(self.target):
             parent, name = os.path.join(parent, name), os.path.basename(names[0])
         self.work = os.path.join(parent, f".{name}.modelglot")
-        self._lock = self._inside = -1  # descriptors of the journal and of the work folder
-        self._parent: tuple[int, int] | None = None
+        self._inside = WorkFolder(self.work, self.target)
 
     def _check(self) -> None:
         if self.folder and os.path.islink(self.target) and not os.path.isdir(self.target):
@@ -71,58 +68,14 @@ class Sink:
         """Make or take over the work folder. True where there is something to resume. Raises CannotWriteError, and
         TargetExistsError where another run published in the meantime."""
         with writing(self.work):
-            os.makedirs(os.path.dirname(self.work), exist_ok=True)
-            there = self._own()
-            self._parent = _identity(os.stat(os.path.dirname(self.work)))
-            if there and not resume:
-                self._clear()
+            there = self._inside.take()
         self.keep = there  # what another run left is not ours to remove where this one may not begin
         self._check()
         self.keep = False
+        if there and not resume:
+            with writing(self.work):
+                self._inside.clear()
         return there and resume
-
-    def _own(self) -> bool:
-        """Make the work folder, or take it over, and lock it; True where it was there.
-
-        All that is done in it goes through its descriptor: what is put in its place meanwhile is never written to.
-        """
-        if os.path.islink(self.work):
-            raise CannotWriteError("the work folder is a link", path=self.work, hint="remove it")
-        while True:
-            there = False
-            try:
-                os.mkdir(self.work, 0o700)
-            except FileExistsError:
-                there = True
-            with suppress(FileNotFoundError):  # the run that had it ended just now, and took it away
-                self._inside = os.open(self.work, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW)
-                self._take_lock()
-                journal = os.stat(JOURNAL, dir_fd=self._inside)
-                if self._in_place() and _identity(journal) == _identity(os.fstat(self._lock)):
-                    return there
-            self._close()
-
-    def _take_lock(self) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _NOFOLLOW
-        self._lock = os.open(JOURNAL, flags, 0o600, dir_fd=self._inside)
-        try:
-            import fcntl
-
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # no advisory locks on this system: the renames still are atomic
-            pass
-        except OSError:
-            self._close()
-            raise CannotWriteError("another modelglot is writing this target", path=self.target) from None
-
-    def _clear(self) -> None:
-        for entry in os.scandir(self._inside):
-            if entry.name == JOURNAL:
-                os.ftruncate(self._lock, 0)
-            elif entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.name, dir_fd=self._inside)
-            else:
-                os.unlink(entry.name, dir_fd=self._inside)
 
     def path(self, name: str) -> str:
         """Where an output lies until it is published."""
@@ -130,37 +83,25 @@ class Sink:
 
     def create(self, name: str, size: int) -> int:
         """A descriptor of the output, read-write, ``size`` bytes long; contents of an earlier run stay."""
-        with writing(self.path(name), need=size), _below(self._inside, name) as (folder, last):
-            fd = os.open(last, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o666, dir_fd=folder)
-            if os.fstat(fd).st_size != size:
-                os.ftruncate(fd, size)
-            return fd
+        with writing(self.path(name), need=size):
+            return self._inside.create(name, size)
 
     def check_in_place(self) -> None:
         """To be asked right before `publish`, which works with paths: raises CannotWriteError where the work folder or
         the one of the target is another than at first, TargetExistsError where a target appeared meanwhile."""
         with writing(self.target):
-            for path, same in (
-                (self.work, self._in_place()),
-                (os.path.dirname(self.work), _identity(os.stat(os.path.dirname(self.work))) == self._parent),
-                (self.target, not self.folder or self._is_inside() or not os.path.islink(self.target)),
-            ):
-                if not same:
-                    raise CannotWriteError(
-                        "the folder was replaced while it was written to", path=path, hint="nothing was published"
-                    )
+            moved = self._inside.moved()
+        if moved is None and self.folder and self._is_beside() and os.path.islink(self.target):
+            moved = self.target
+        if moved is not None:
+            raise CannotWriteError(
+                "the folder was replaced while it was written to", path=moved, hint="nothing was published"
+            )
         self._check()
 
-    def _is_inside(self) -> bool:
-        """True where the work folder lies in the target, which was there before."""
-        return os.path.dirname(self.work) == os.path.abspath(self.target)
-
-    def _in_place(self) -> bool:
-        """False where the path of the work folder leads elsewhere."""
-        try:
-            return _identity(os.lstat(self.work)) == _identity(os.fstat(self._inside))
-        except FileNotFoundError:
-            return False
+    def _is_beside(self) -> bool:
+        """True where the work folder lies beside the target, which was not there, and not in it."""
+        return os.path.dirname(self.work) != os.path.abspath(self.target)
 
     def check_space(self, need: int) -> None:
         """Refuse early when the disk cannot hold ``need`` more bytes."""
@@ -201,45 +142,15 @@ class Sink:
 
     def journal(self) -> int:
         """Descriptor of the journal, append-only."""
-        return self._lock
+        return self._inside.journal
 
     def __enter__(self) -> Sink:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock >= 0 and not self.keep and self._in_place():  # it has another name where it was published
-            shutil.rmtree(self.work, ignore_errors=True)
-        self._close()
-
-    def _close(self) -> None:
-        for fd in (self._lock, self._inside):
-            if fd >= 0:
-                os.close(fd)
-        self._lock = self._inside = -1
-
-
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
-
-
-@contextmanager
-def _below(folder: int, name: str) -> Iterator[tuple[int, str]]:
-    """The descriptor of the folder that ``name`` lies in, below ``folder``, and its last part; folders are made."""
-    *parts, last = name.split("/")
-    opened = []
-    try:
-        for part in parts:
-            with suppress(FileExistsError):
-                os.mkdir(part, dir_fd=folder)
-            folder = os.open(part, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW, dir_fd=folder)
-            opened.append(folder)
-        yield folder, last
-    finally:
-        for fd in opened:
-            os.close(fd)
+        if not self.keep:
+            self._inside.remove()
+        self._inside.close()
 
 
 def _umask() -> int:
