@@ -129,6 +129,27 @@ def test_a_set_with_a_shard_cut_off(kind: str, tmp_path: Path) -> None:
     assert counts[0] == len(weights) - len(inside) < counts[-1]
 
 
+def test_a_cut_torchscript_archive_says_that_code_is_lost(tmp_path: Path) -> None:
+    """Its pickle comes after the tensors: cut before it nothing has a name, after it all is there but the code."""
+    module = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 4))
+    torch.jit.trace(module, torch.ones(1, 8)).save(str(tmp_path / "m.pt"))
+    whole, said = (tmp_path / "m.pt").read_bytes(), []
+    for length in np.linspace(40, len(whole) - 1, 30).astype(int):
+        (tmp_path / "cut.pt").write_bytes(whole[:length])
+        try:
+            receipt = modelglot.convert(tmp_path / "cut.pt", tmp_path / "out.npz", salvage=True, force=True)
+        except ModelFileError:
+            assert not said
+            continue
+        found = modelglot.load(tmp_path / "out.npz")
+        assert set(found) == set(module.state_dict())
+        for name, value in found.items():
+            np.testing.assert_array_equal(value, module.state_dict()[name].numpy())
+        said.append([loss.what for loss in receipt.plan.losses])
+    assert len(said) > 3
+    assert "the archive is cut off: constants and code that followed are lost" in said[-1]
+
+
 def test_formats_that_are_not_mended_say_so(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", np.ones(1000, np.float32))
     whole = (tmp_path / "m.npy").read_bytes()

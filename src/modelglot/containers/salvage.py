@@ -13,6 +13,7 @@ from types import MappingProxyType
 from modelglot.core.errors import DamagedFileError, InvalidFileError
 from modelglot.core.format import FileSet
 from modelglot.core.model import Model
+from modelglot.core.notes import Note
 from modelglot.core.tensor import Derived, Extent, Missing, Stored, Tensor
 from modelglot.sources.mended import Mended, MendedFiles
 
@@ -27,13 +28,16 @@ def within(model: Model) -> Model:
     return replace(model, tensors={name: _held(tensor, ends) for name, tensor in model.tensors.items()})
 
 
-def joined(files: FileSet, name: str, parts: Iterable[Mended], read: Callable[[FileSet], Model]) -> Model:
+def joined(
+    files: FileSet, name: str, parts: Iterable[Mended], read: Callable[[FileSet], Model], rest: str | None = None
+) -> Model:
     """File ``name`` read part by part, each like a file of its own; a name that stands twice gets ``#2``.
 
-    Raises DamagedFileError where a part cannot be read.
+    ``rest`` is said of a part that is cut off. Raises DamagedFileError where a part cannot be read.
     """
-    models = []
+    models, notes = [], list[Note]()
     for part in parts:
+        notes += [Note(CUT, rest, "warning")] if part.cut and rest is not None else []
         try:
             models.append(_placed(read(MendedFiles(files, name, part)), files.index(name), part))
         except InvalidFileError as error:
@@ -43,7 +47,7 @@ def joined(files: FileSet, name: str, parts: Iterable[Mended], read: Callable[[F
     if not models:
         raise DamagedFileError("nothing of it can be read", path=files.open(name).path, hint="get the file again")
     if len(models) == 1:
-        return models[0]
+        return replace(models[0], notes=(*models[0].notes, *notes))
     tensors: dict[str, Tensor] = {}
     for model in models:
         for key, tensor in model.tensors.items():
@@ -51,8 +55,8 @@ def joined(files: FileSet, name: str, parts: Iterable[Mended], read: Callable[[F
             while key in tensors:
                 key, number = f"{tensor.name}#{number}", number + 1
             tensors[key] = replace(tensor, name=key)
-    notes = tuple(dict.fromkeys(note for model in models for note in model.notes))
-    return replace(models[0], tensors=tensors, tree=None, notes=notes)
+    notes = [*(note for model in models for note in model.notes), *notes]
+    return replace(models[0], tensors=tensors, tree=None, notes=tuple(dict.fromkeys(notes)))
 
 
 def _placed(model: Model, number: int, part: Mended) -> Model:

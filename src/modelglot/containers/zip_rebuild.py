@@ -44,7 +44,7 @@ def archives(source: Source, lacking: Lacking | None = None) -> Iterator[Mended]
 
     Each end record closes an archive; what follows the last one is an archive that was cut off.
     """
-    for begin, end in _spans(source):
+    for begin, end, closed in _spans(source):
         part = Part(source, begin, end - begin)
         members = list(whole_members(part))
         there, at, patches = {m.name for m in members}, align(end - begin, 64), list[tuple[int, bytes]]()
@@ -54,10 +54,11 @@ def archives(source: Source, lacking: Lacking | None = None) -> Iterator[Mended]
             patches.append((at, head))
             at += len(head) + member.stored
         tail = directory(members, at)
-        yield Mended(source, begin, end, at + len(tail), [*patches, (at, tail)])
+        yield Mended(source, begin, end, at + len(tail), [*patches, (at, tail)], cut=not closed)
 
 
-def _spans(source: Source) -> Iterator[tuple[int, int]]:
+def _spans(source: Source) -> Iterator[tuple[int, int, bool]]:
+    """(begin, end, whether an end record closes it)."""
     at, begin = 0, 0
     while at < source.size:
         data = source.pread(at, min(_STEP, source.size - at))
@@ -65,14 +66,14 @@ def _spans(source: Source) -> Iterator[tuple[int, int]]:
         if found >= 0 and at + found + 22 <= source.size:
             end = at + found + 22
             if source.pread(begin, 4) == LOCAL:
-                yield begin, end
+                yield begin, end, True
             begin = at = end
         elif at + len(data) >= source.size:
             break
         else:
             at += len(data) - 3
     if begin < source.size and source.pread(begin, min(4, source.size - begin)) == LOCAL:
-        yield begin, source.size
+        yield begin, source.size, False
 
 
 def whole_members(source: Source) -> Iterator[Whole]:

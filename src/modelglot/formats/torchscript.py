@@ -77,7 +77,9 @@ class TorchScript(ReadOnly):
         from modelglot.containers.zip_rebuild import archives
 
         name = self._name(files)
-        return joined(files, name, archives(files.open(name), storages(limits)), lambda part: self.read(part, limits))
+        rest = "the archive is cut off: constants and code that followed are lost"
+        parts = archives(files.open(name), storages(limits))
+        return joined(files, name, parts, lambda part: self.read(part, limits), rest)
 
     @staticmethod
     def _name(files: FileSet) -> str:

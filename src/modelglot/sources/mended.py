@@ -13,12 +13,22 @@ from modelglot.core.model import FileRef
 
 
 class Mended:
-    """``size`` bytes: those of ``source`` from ``begin`` to ``end``, then zeros, with ``patches`` (offset, bytes)."""
+    """``size`` bytes: those of ``source`` from ``begin`` to ``end``, then zeros, with ``patches`` (offset, bytes).
+
+    ``cut`` where there was more, of which nothing is known.
+    """
 
     def __init__(
-        self, source: Source, begin: int, end: int, size: int, patches: Sequence[tuple[int, bytes]] = ()
+        self,
+        source: Source,
+        begin: int,
+        end: int,
+        size: int,
+        patches: Sequence[tuple[int, bytes]] = (),
+        *,
+        cut: bool = False,
     ) -> None:
-        self.path, self.size = source.path, size
+        self.path, self.size, self.cut = source.path, size, cut
         self.begin, self.real = begin, end - begin  # where it starts in its file, and how many bytes it has there
         self._source, self._patches = source, patches
 

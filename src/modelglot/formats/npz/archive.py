@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import replace
 
 from modelglot.containers import npy_header
 from modelglot.containers.npy_record import Record, objects_record, tensor_record
 from modelglot.containers.pickle.window import Place, Window
-from modelglot.containers.salvage import CUT, joined
+from modelglot.containers.salvage import joined
 from modelglot.containers.zip import Archive, Member
 from modelglot.containers.zip_layout import Entry, build
 from modelglot.containers.zip_rebuild import archives
@@ -68,9 +67,8 @@ def read(files: FileSet, limits: Limits) -> Model:
 def salvage(files: FileSet, limits: Limits) -> Model:
     """The members that are whole. Nothing in an archive says what else was in it."""
     name = _name(files)
-    model = joined(files, name, archives(files.open(name)), lambda part: read(part, limits))
-    cut = Note(CUT, "the archive is cut off, and nothing says what else was in it", "warning")
-    return replace(model, notes=(*model.notes, cut))
+    rest = "the archive is cut off, and nothing says what else was in it"
+    return joined(files, name, archives(files.open(name)), lambda part: read(part, limits), rest)
 
 
 def _name(files: FileSet) -> str:
