@@ -17,7 +17,7 @@ from modelglot.core.notes import Note
 from modelglot.core.tensor import Derived, Extent, Missing, Stored, Tensor
 from modelglot.sources.mended import Mended, MendedFiles
 
-CUT = "cut-off"  # code of a note that says what else is lost, where no tensor can be named
+CUT = "cut-off"  # code of a note that says what else is lost, where no tensor can be named; it becomes a loss
 _STAY: Mapping[int, int] = MappingProxyType({})
 _BEYOND = "its bytes lie after the end of the file"
 
@@ -37,7 +37,7 @@ def joined(
     """
     models, notes = [], list[Note]()
     for part in parts:
-        notes += [Note(CUT, rest, "warning")] if part.cut and rest is not None else []
+        notes += [Note(CUT, rest)] if part.cut and rest is not None else []
         try:
             models.append(_placed(read(MendedFiles(files, name, part)), files.index(name), part))
         except InvalidFileError as error:

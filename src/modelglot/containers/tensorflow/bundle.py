@@ -61,9 +61,7 @@ def read_bundle(files: FileSet, prefix: str, limits: Limits, *, damaged: bool = 
 
 def _skipped_note(after: bytes, last: bytes) -> Note:
     names = [printable(key.decode("utf-8", "replace"), code=True) for key in (after, last)]
-    return Note(
-        CUT, f"a block of the index is damaged: tensors after {names[0]} and up to {names[1]} are lost", "warning"
-    )
+    return Note(CUT, f"a block of the index is damaged: tensors after {names[0]} and up to {names[1]} are lost")
 
 
 class _Reader:

@@ -89,7 +89,7 @@ def _cut_note(walk: Walk, why: str) -> Note:
         len(names) > 20
     )
     taken = f"; what its nodes take and is not there: {shown} (inputs of the model are among them)" * bool(names)
-    return Note(CUT, f"the file is not whole ({why}), what follows is lost, and so is the graph{taken}", "warning")
+    return Note(CUT, f"the file is not whole ({why}), what follows is lost, and so is the graph{taken}")
 
 
 def _main(files: FileSet) -> str:
@@ -153,7 +153,7 @@ def _unnamed(tensors: Mapping[str, Tensor]) -> Iterator[Note]:
 
 
 def _notes(about: About, walk: Walk) -> Iterator[Note]:
-    if not about.opsets and walk.nodes:
+    if not about.opsets and walk.nodes and not any(note.code == CUT for note in walk.notes):
         yield Note("no-opset", "no operator set is named: the end of the file may be missing", "warning")
     sparse = [name for name, place in walk.places.items() if "onnx:sparse" in place.tensor.extra]
     if sparse:
