@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 from modelglot.api import ollama_store
 from modelglot.containers.side_files import code_notes, is_weights, side_files
 from modelglot.core.collector import paused
 from modelglot.core.errors import DamagedFileError, InvalidFileError, located, printable
-from modelglot.core.format import Format, Match
+from modelglot.core.format import FileSet, Format, Match
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.notes import Note
@@ -19,7 +20,8 @@ from modelglot.passes.text_metadata import from_text, unwrap_blocks
 from modelglot.sources.opening import AnyFiles, existing, is_folder, open_files, probe
 
 PathLike = str | os.PathLike[str]
-__all__ = ["PathLike", "detect", "existing", "read_as", "read_model"]
+Read = Callable[[FileSet, Limits], Model]
+__all__ = ["PathLike", "Read", "detect", "existing", "read_as", "read_model"]
 
 
 def read_model(path: str, *, format: str | None = None, limits: Limits | None = None) -> Model:
@@ -59,10 +61,10 @@ def _with_surroundings(files: AnyFiles, model: Model, limits: Limits) -> Model:
     return replace(model, sides=sides, files=files.refs(), notes=(*notes, *code_notes(files, limits)))
 
 
-def _explained(format: Format, files: AnyFiles, limits: Limits) -> Model:
+def _explained(read: Read, files: AnyFiles, limits: Limits) -> Model:
     """Read; where that fails because a file of the folder is no model (a pointer, a web page), say that instead."""
     try:
-        return format.read(files, limits)
+        return read(files, limits)
     except (InvalidFileError, DamagedFileError) as error:
         name = os.path.relpath(error.path, files.root or ".") if error.path else None
         if name is not None and name != files.primary and name in files.names():
@@ -72,12 +74,15 @@ def _explained(format: Format, files: AnyFiles, limits: Limits) -> Model:
         raise
 
 
-def read_as(format: Format, path: str, limits: Limits, files: AnyFiles | None = None) -> Model:
-    """Read with a format that is already known; a folder's other files become sides."""
+def read_as(
+    format: Format, path: str, limits: Limits, files: AnyFiles | None = None, *, read: Read | None = None
+) -> Model:
+    """Read with a format that is already known, or another ``read`` of its; a folder's other files become sides.
+    ``files`` are those of the path where they are open already."""
     files = files or open_files(path)
     try:
         with paused():
-            model = _explained(format, files, limits)
+            model = _explained(read or format.read, files, limits)
         if is_folder(path) or path.endswith(".index.json"):
             model = _with_surroundings(files, model, limits)
     finally:

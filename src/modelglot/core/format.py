@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from modelglot.core.errors import UnsupportedError
 from modelglot.core.layout import Layout, Options
@@ -122,6 +122,18 @@ class Format(Protocol):
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
         """Constructs that would run or fetch something; nothing is imported, called or unpickled."""
+        ...
+
+
+@runtime_checkable
+class Salvager(Protocol):
+    """A format of which something can be had when a file is damaged."""
+
+    info: FormatInfo
+
+    def salvage(self, files: FileSet, limits: Limits) -> Model:
+        """`read` of what is left. Extents may end after their file, where a header says so; a tensor that cannot be had
+        is `Missing`; a note ``cut-off`` says what else is lost. Raises DamagedFileError where nothing can be read."""
         ...
 
 

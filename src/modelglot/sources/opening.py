@@ -14,13 +14,17 @@ AnySource = FileSource | RemoteSource
 AnyFiles = LocalFiles | RemoteFiles
 
 
-def open_source(path: str) -> AnySource:
-    """Raises CannotOpenError, and MissingExtraError for a URL without `obstore`."""
-    return RemoteSource(path) if is_remote(path) else FileSource(path)
+def open_source(path: str, *, far: bool = True) -> AnySource:
+    """``far=False``: readers of a URL shall look at every byte that they look at in a file here.
+
+    Raises CannotOpenError, and MissingExtraError for a URL without `obstore`.
+    """
+    return RemoteSource(path, far=far) if is_remote(path) else FileSource(path)
 
 
-def open_files(path: str) -> AnyFiles:
-    return RemoteFiles(path) if is_remote(path) else LocalFiles(path)
+def open_files(path: str, *, far: bool = True) -> AnyFiles:
+    """The files of a path; ``far`` as in `open_source`."""
+    return RemoteFiles(path, far=far) if is_remote(path) else LocalFiles(path)
 
 
 def probe(files: AnyFiles, path: str) -> FileProbe | RemoteProbe:

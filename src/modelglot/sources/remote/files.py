@@ -21,8 +21,8 @@ MOST_LISTED = 100_000
 class RemoteFiles:
     """The `FileSet` of a URL. Only stores of objects can be listed; over http there is what files name themselves."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, *, far: bool = True) -> None:
+        self.url, self._far = url, far
         self.root, _, name = url.partition("?")[0].rstrip("/").rpartition("/")
         self.primary: str | None = name
         if url.endswith("/"):
@@ -62,7 +62,7 @@ class RemoteFiles:
         if name not in self._sources:
             check_name(name, self.root)
             url = self.url if name == self.primary else f"{self.root}/{quote(name)}"
-            self._sources[name] = RemoteSource(url)
+            self._sources[name] = RemoteSource(url, far=self._far)
         return self._sources[name]
 
     def index(self, name: str, role: str = "shard") -> int:

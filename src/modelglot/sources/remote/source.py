@@ -21,14 +21,13 @@ _ATTEMPTS = 2  # where an answer breaks off; the store itself repeats what it ma
 class RemoteSource:
     """Size and ETag are those of the first answer; an answer of another version is an error.
 
-    Small reads are served from pieces that are kept; where they follow one another the pieces grow. Raises
-    CannotOpenError for what cannot be reached, PlanError where the object changed, DamagedFileError past its end.
+    Small reads are served from pieces that are kept; where they follow one another the pieces grow. ``far``: a request
+    costs more than its bytes, so readers avoid jumping about. Raises CannotOpenError for what cannot be reached,
+    PlanError where the object changed, DamagedFileError past its end.
     """
 
-    far = True  # a request costs more than its bytes: readers avoid jumping about
-
-    def __init__(self, url: str) -> None:
-        self.path = url
+    def __init__(self, url: str, *, far: bool = True) -> None:
+        self.path, self.far = url, far
         self._store, self._key, _ = place(url)
         self._pieces: OrderedDict[int, bytes] = OrderedDict()
         self._lock = Lock()
