@@ -147,5 +147,6 @@ def test_urls_of_every_scheme_are_taken_apart() -> None:
 
     assert place("https://h.example/a/b%20c.bin").key == "a/b%20c.bin"
     assert place("https://h.example/a.bin?x=1").key == ""
+    assert place("s3://bucket/a b #1?x").key == "a b #1?x"
     assert place("hf://o/r/dir/model.safetensors").key == "dir/model.safetensors"
     assert "o/r/resolve/v1.0" in repr(place("hf://o/r@v1.0/m.gguf").store)

@@ -8,7 +8,7 @@ from modelglot.core.errors import CannotOpenError
 from modelglot.sources.file import FileProbe, FileSource, LocalFiles
 from modelglot.sources.remote.files import RemoteFiles, RemoteProbe
 from modelglot.sources.remote.source import RemoteSource
-from modelglot.sources.remote.stores import is_remote
+from modelglot.sources.remote.stores import folder_and_name, is_remote
 
 AnySource = FileSource | RemoteSource
 AnyFiles = LocalFiles | RemoteFiles
@@ -38,7 +38,8 @@ def is_folder(path: str) -> bool:
 def base_name(path: str) -> str:
     """The last part of a path or a URL."""
     if is_remote(path):
-        return path.partition("?")[0].rstrip("/").rpartition("/")[2]
+        root, name = folder_and_name(path)
+        return name or root.rpartition("/")[2]
     return os.path.basename(os.path.normpath(os.path.abspath(path)))
 
 

@@ -6,13 +6,12 @@ import os
 from collections.abc import Iterable
 from functools import cached_property
 from importlib import import_module
-from urllib.parse import quote
 
 from modelglot.core.errors import CannotOpenError
 from modelglot.core.model import FileRef
 from modelglot.sources.names import check_name
 from modelglot.sources.remote.source import RemoteSource
-from modelglot.sources.remote.stores import is_remote, place, shown
+from modelglot.sources.remote.stores import below, folder_and_name, is_remote, place, shown
 
 HEAD, TAIL = 4096, 65557  # the end of a zip file is looked for that far
 MOST_LISTED = 100_000
@@ -23,10 +22,8 @@ class RemoteFiles:
 
     def __init__(self, url: str, *, far: bool = True) -> None:
         self.url, self._far = url, far
-        self.root, _, name = url.partition("?")[0].rstrip("/").rpartition("/")
-        self.primary: str | None = name
-        if url.endswith("/"):
-            self.root, self.primary = url.rstrip("/"), None
+        self.primary: str | None
+        self.root, self.primary = folder_and_name(url)
         self._sources: dict[str, RemoteSource] = {}
         self._refs: dict[str, FileRef] = {}
 
@@ -61,7 +58,7 @@ class RemoteFiles:
     def open(self, name: str) -> RemoteSource:
         if name not in self._sources:
             check_name(name, self.root)
-            url = self.url if name == self.primary else f"{self.root}/{quote(name)}"
+            url = self.url if name == self.primary else below(self.root, name)
             self._sources[name] = RemoteSource(url, far=self._far)
         return self._sources[name]
 

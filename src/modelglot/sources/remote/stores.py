@@ -32,24 +32,46 @@ def is_remote(path: str) -> bool:
 
 def place(url: str) -> Place:
     """Raises CannotOpenError for a URL that names no object, MissingExtraError."""
-    parts = urlsplit(url)
-    scheme, key = parts.scheme.lower(), unquote(parts.path).lstrip("/")
-    if scheme == "hf":
-        return _hub(parts.netloc, key, url)
-    if not parts.netloc:
-        raise CannotOpenError("a URL needs a host or a bucket", path=shown(url))
+    scheme, rest = _split(url)
     if scheme in ("http", "https"):
+        parts = urlsplit(url)
+        if not parts.netloc:
+            raise CannotOpenError("a URL needs a host", path=shown(url))
         if parts.query:  # signed addresses: the store keeps the query, and the key is empty
             return Place(_http(url.partition("#")[0], ()), "", False)
-        return Place(_http(f"{scheme}://{parts.netloc}", ()), quote(key), False)
-    return Place(_bucket(scheme, parts.netloc), key, True)
+        return Place(_http(f"{scheme}://{parts.netloc}", ()), quote(unquote(parts.path).lstrip("/")), False)
+    bucket, _, key = rest.partition("/")
+    if scheme == "hf":
+        return _hub(bucket, key, url)
+    if not bucket:
+        raise CannotOpenError("a URL needs a bucket", path=shown(url))
+    return Place(_bucket(scheme, bucket), key, True)
+
+
+def below(root: str, name: str) -> str:
+    """The URL of a name in a folder. Names in buckets stand as they are; in web addresses they are quoted."""
+    return f"{root}/{quote(name) if _split(root)[0] in ('http', 'https') else name}"
+
+
+def folder_and_name(url: str) -> tuple[str, str | None]:
+    """The folder of a URL, and the name in it; None where the URL is a folder: it ends with a slash."""
+    path = url.partition("#")[0].partition("?")[0] if _split(url)[0] in ("http", "https") else url
+    root, _, name = path.rpartition("/")
+    return root, name or None
+
+
+def _split(url: str) -> tuple[str, str]:
+    scheme, _, rest = url.partition("://")
+    return scheme.lower(), rest
 
 
 def shown(url: str) -> str:
     """A URL without what may be secret: user, password, query."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
+    scheme, rest = _split(url)
+    if scheme not in ("http", "https"):
+        return url
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
 
 
 def _hub(owner: str, path: str, url: str) -> Place:
