@@ -63,6 +63,35 @@ def test_a_folder_of_shards_and_what_is_beside(bucket: object, tmp_path: Path) -
     assert mg.diff(tmp_path / "one.safetensors", tmp_path / "a.safetensors").same
 
 
+@pytest.mark.parametrize("name", ["b.safetensors", "b.pt", "b.gguf"])
+def test_an_upload(bucket: object, name: str, tmp_path: Path) -> None:
+    mg.save(STATE, tmp_path / "a.safetensors")
+    target = f"s3://models/out/{name}"
+    assert run(["convert", str(tmp_path / "a.safetensors"), target]) == 0
+    assert mg.diff(target, tmp_path / "a.safetensors").same
+    assert run(["convert", str(tmp_path / "a.safetensors"), target]) == 9, "it is there already"
+    assert run(["convert", str(tmp_path / "a.safetensors"), target, "--force"]) == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_from_bucket_to_bucket_in_shards(bucket: object, tmp_path: Path) -> None:
+    mg.save(STATE, tmp_path / "a.pt")
+    upload(bucket, tmp_path, "in/")
+    receipt = str(tmp_path / "r.json")
+    arguments = ["s3://models/in/a.pt", "s3://models/out/m/", "--to", "safetensors", "--max-shard-size", "40kB"]
+    assert run(["convert", *arguments, "--receipt", receipt]) == 0
+    assert mg.diff("s3://models/out/m/", tmp_path / "a.pt").same
+    assert run(["verify", "s3://models/out/m/", "--receipt", receipt]) == 0
+
+
+def test_web_servers_take_no_uploads(tmp_path: Path) -> None:
+    mg.save(STATE, tmp_path / "a.safetensors")
+    assert run(["convert", str(tmp_path / "a.safetensors"), "https://example.com/b.safetensors"]) == 9
+    assert run(["pack", "transformers", str(tmp_path / "a.safetensors"), "s3://models/x"]) != 0
+    assert not (Path.cwd() / "s3:").exists()
+    assert run(["convert", "s3://models/a", "s3://models/a"]) != 0
+
+
 def test_what_is_not_there(bucket: object) -> None:
     with pytest.raises(CannotOpenError, match="no such object"):
         mg.open("s3://models/nothing.safetensors")

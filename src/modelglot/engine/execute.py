@@ -18,6 +18,7 @@ from modelglot.engine.pool import Pool, SourcePool
 from modelglot.engine.stream import CHUNK, chunks
 from modelglot.engine.unusual import unusual_notes
 from modelglot.sources.checksums import Checksum, checksum
+from modelglot.sources.opening import open_sink
 from modelglot.sources.sink import Sink, start_writeback, write_all, writing
 
 FLUSH_EVERY = 1 << 30  # bytes between syncs that let a killed run go on
@@ -85,7 +86,7 @@ def execute(
     names = [f.name for f in plan.layout.files]
     _check_not_source(plan, target, names)
     pool = sources or SourcePool(plan.sources)
-    with Sink(target, names, folder=plan.folder, force=force) as sink:
+    with open_sink(target, names, folder=plan.folder, force=force) as sink:
         _check_not_below(plan, sink.work)
         resuming = sink.open(resume=resume)
         sink.keep = (

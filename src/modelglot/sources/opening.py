@@ -7,8 +7,10 @@ import os
 from modelglot.core.errors import CannotOpenError
 from modelglot.sources.file import FileProbe, FileSource, LocalFiles
 from modelglot.sources.remote.files import RemoteFiles, RemoteProbe
+from modelglot.sources.remote.sink import RemoteSink
 from modelglot.sources.remote.source import RemoteSource
 from modelglot.sources.remote.stores import folder_and_name, is_remote
+from modelglot.sources.sink import Sink
 
 AnySource = FileSource | RemoteSource
 AnyFiles = LocalFiles | RemoteFiles
@@ -25,6 +27,11 @@ def open_source(path: str, *, far: bool = True) -> AnySource:
 def open_files(path: str, *, far: bool = True) -> AnyFiles:
     """The files of a path; ``far`` as in `open_source`."""
     return RemoteFiles(path, far=far) if is_remote(path) else LocalFiles(path)
+
+
+def open_sink(target: str, names: list[str], *, folder: bool, force: bool = False) -> Sink:
+    """Where a conversion writes: the disk, or a bucket."""
+    return (RemoteSink if is_remote(target) else Sink)(target, names, folder=folder, force=force)
 
 
 def probe(files: AnyFiles, path: str) -> FileProbe | RemoteProbe:

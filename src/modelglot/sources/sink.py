@@ -24,6 +24,8 @@ class Sink:
 
     def __init__(self, target: str, names: list[str], *, folder: bool, force: bool = False) -> None:
         self.target = target.rstrip("/") or target
+        if "://" in target:
+            raise CannotWriteError("this is written to a path only", path=target, hint="upload it afterwards")
         for name in names:  # they come from our own layouts; this is the second lock on that door
             if not name or name.startswith("/") or "\0" in name or ".." in name.replace("\\", "/").split("/"):
                 raise CannotWriteError(f"{printable(name, code=True)} is no name for an output", path=target)
