@@ -15,9 +15,18 @@ with atheris.instrument_imports(include=["modelglot"]):
     from modelglot.core.errors import ModelFileError
     from modelglot.core.limits import Limits
     from modelglot.engine.stream import chunks
+    from modelglot.families.recognise import recognise
+    from modelglot.features.inspect.report import examine
     from modelglot.formats import registry
 
-    for package in ("containers", "core", "engine", "formats", "sources"):  # what is imported later is not watched
+    for package in (
+        "containers",
+        "core",
+        "engine",
+        "families",
+        "formats",
+        "sources",
+    ):  # what is imported later is not watched
         whole = import_module(f"modelglot.{package}")
         for module in walk_packages(whole.__path__, f"modelglot.{package}."):
             if not module.name.endswith("hdf5.child"):
@@ -33,6 +42,9 @@ def test(data: bytes) -> None:
     try:
         model = FORMAT.read(files, LIMITS)
         list(FORMAT.hazards(files, LIMITS))
+        examine(
+            model, FILE, FORMAT.info.title, "", (), {}, {}, family=recognise(model.tensors, model.metadata, {})
+        ).document()
         left = MOST
         for tensor in model.tensors.values():
             left -= tensor.nbytes

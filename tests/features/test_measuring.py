@@ -108,3 +108,13 @@ def test_plots(arrays: dict, tmp_path: Path, kind: str) -> None:
     start = {"png": b"\x89PNG", "svg": b"<?xml"}[kind]
     assert all((tmp_path / f"{n}.{kind}").read_bytes().startswith(start) for n in "sc")
     assert run(["stats", a, "--plot", str(tmp_path / "s.txt")]) == 7
+
+
+def test_an_infinite_error_is_null_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from modelglot.cli.main import run
+
+    a, b = str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors")
+    mg.save({"w": np.zeros(3, np.float32)}, a)
+    mg.save({"w": np.ones(3, np.float32)}, b)
+    assert run(["compare", "--json", a, b]) == 0
+    assert json.loads(capsys.readouterr().out)["tensors"][0]["relative"] is None

@@ -12,18 +12,22 @@ from modelglot.core.limits import Limits
 from modelglot.formats import registry
 from modelglot.sources.file import LocalFiles
 
+# (format, the path given, files)
 FOUND = (
-    ("tf-checkpoint", {"checkpoint": rb'model_checkpoint_path: "C:\\run\9l"' + b"\n"}),
-    ("deepspeed", {}),
-)
+    ("tf-checkpoint", ".", {"checkpoint": rb'model_checkpoint_path: "C:\\run\9l"' + b"\n"}),
+    ("deepspeed", ".", {}),
+    ("flax", "m.msgpack", {"m.msgpack": bytes.fromhex("81a161c7040292910102")}),  # a complex number of a list
+    ("darknet", ".", {"m.cfg": b"[net]\nwidth=4\nheight=4\nchannels=2\n[convolutional]\nfilters=--0\nsize=1\n",
+                      "m.weights": bytes(24)}),
+)  # fmt: skip
 
 
-@pytest.mark.parametrize(("format", "files"), FOUND, ids=[f"{n}-{name}" for n, (name, _) in enumerate(FOUND)])
-def test_no_exception_of_another_kind(format: str, files: dict[str, bytes], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("format", "given", "files"), FOUND, ids=[f"{n}-{row[0]}" for n, row in enumerate(FOUND)])
+def test_no_exception_of_another_kind(format: str, given: str, files: dict[str, bytes], tmp_path: Path) -> None:
     for name, data in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data)
-    reader, folder = registry.get(format), LocalFiles(str(tmp_path))
+    reader, folder = registry.get(format), LocalFiles(str(tmp_path / given))
     with suppress(ModelFileError):
         reader.read(folder, Limits())
     with suppress(ModelFileError):

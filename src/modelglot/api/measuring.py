@@ -46,7 +46,7 @@ def compare(
     pools = SourcePool(a.files), SourcePool(b.files)
     try:
         errors = tuple(
-            _compared(a.tensors[n], b.tensors[n], pools)
+            compare_tensors(a.tensors[n], b.tensors[n], pools)
             for n in same
             if has_numbers(a.tensors[n]) and has_numbers(b.tensors[n])
         )
@@ -70,7 +70,8 @@ def _model(path: PathLike, component: str | None, include: Iterable[str], exclud
     return select(model, include, exclude)
 
 
-def _compared(left: Tensor, right: Tensor, pools: tuple[SourcePool, SourcePool]) -> TensorError:
+def compare_tensors(left: Tensor, right: Tensor, pools: tuple[SourcePool, SourcePool]) -> TensorError:
+    """How far the values of ``right`` are from those of ``left``; the shapes are equal."""
     bits = right.nbytes * 8 / right.numel if right.numel else 0.0
     pairs = aligned(numbers(left, pools[0]), numbers(right, pools[1]))
     return compare_values(left.name, (left.type_name, right.type_name), bits, pairs)

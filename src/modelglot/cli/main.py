@@ -24,6 +24,7 @@ _VERBS = {
     "check": "modelglot.cli.checking",
     "verify": "modelglot.cli.verifying",
     "scan": "modelglot.cli.scanning",
+    "view": "modelglot.cli.viewing",
     "formats": "modelglot.cli.listing",
     "doctor": "modelglot.cli.doctor",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from modelglot.core.limits import Limits
+from modelglot.report.json_text import json_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,6 +71,5 @@ def parse_limits(texts: tuple[str, ...]) -> Limits:
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """One line on stdout. Names that are not valid Unicode are written as their replacement."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    sys.stdout.write(text.encode("utf-8", "replace").decode() + "\n")
+    """One line on stdout."""
+    sys.stdout.write(json_text(document) + "\n")

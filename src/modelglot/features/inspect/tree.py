@@ -132,7 +132,7 @@ def _numbered(children: list[Branch]) -> list[Branch]:
     groups: dict[str, list[Branch]] = {}
     for child in children:
         head, _, tail = child.label.partition(".")
-        if head.isdigit():
+        if _is_number(head):
             groups.setdefault(tail, []).append(child)
     merged: dict[int, Branch] = {}
     gone: set[int] = set()
@@ -152,7 +152,7 @@ def _siblings(children: list[Branch]) -> list[Branch]:
     """Merge tensors of one type and shape, and branches built alike, that share a beginning or an end."""
     groups: dict[object, list[Branch]] = {}
     for child in children:
-        if child.repeats == 1 and not child.label.partition(".")[0].isdigit():
+        if child.repeats == 1 and not _is_number(child.label.partition(".")[0]):
             groups.setdefault((child.exact, child.label.partition(".")[2]), []).append(child)
     merged: dict[int, Branch] = {}
     gone: set[int] = set()
@@ -162,6 +162,10 @@ def _siblings(children: list[Branch]) -> list[Branch]:
             merged[id(group[0])] = _merge(group, label)
             gone.update(id(c) for c in group[1:])
     return [merged.get(id(c), c) for c in children if id(c) not in gone]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
 
 
 def _split(group: list[Branch], key: str) -> list[list[Branch]]:

@@ -38,7 +38,7 @@ class Section:
         text = self.options.get(key)
         if text is None:
             return default
-        plain = text.lstrip("-")
+        plain = text.removeprefix("-")
         if not (plain.isascii() and plain.isdigit() and len(plain) < 10) or abs(int(text)) > _MOST:
             raise InvalidFileError(f"line {self.line}, [{self.kind}]: `{key}={printable(text)}` is no size")
         return int(text)

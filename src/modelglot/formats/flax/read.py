@@ -76,7 +76,10 @@ class _Found:
             return self.keep(self.array(span, name))
         if span.code == COMPLEX:
             pair = Reader(self.source, self.limits, span.offset, span.offset + span.length).value()
-            return complex(*pair.items) if isinstance(pair, Node) and len(pair.items) == 2 else str(pair)
+            parts = pair.items if isinstance(pair, Node) else []
+            if len(parts) == 2 and all(isinstance(part, (int, float)) for part in parts):
+                return complex(*parts)
+            return str(pair)
         what = "bytes" if span.code is None else f"an extension of type {span.code}"
         return f"<{what}, {span.length:,} bytes>"
 

@@ -1,0 +1,1 @@
+"""`modelglot view`: the documents of `api.viewing` over HTTP, to this machine only."""
