@@ -5,7 +5,6 @@ import { el, later, problem, put, table } from '../lib/dom.js';
 import { short, visible, whole } from '../lib/text.js';
 
 const PAGE = 200;
-const TYPES = { 1: 'normal', 2: 'unknown', 3: 'control', 4: 'user defined', 5: 'unused', 6: 'byte' };
 
 export async function show(root, { file }) {
   const state = { from: 0, search: '' };
@@ -41,5 +40,5 @@ function rows(found) {
   const scored = found.some(([, , , score]) => score !== null);
   const columns = [{ head: 'number', number: true }, { head: 'token', code: true }, typed && { head: 'type' }, scored && { head: 'score', number: true }].filter(Boolean);
   return table('Tokens', columns, found.map(([id, text, type, score]) => [
-    whole(id), el('bdi', {}, visible(text)), ...(typed ? [TYPES[type] ?? visible(type ?? '')] : []), ...(scored ? [short(score)] : [])]));
+    whole(id), el('bdi', {}, visible(text)), ...(typed ? [visible(type ?? '')] : []), ...(scored ? [short(score)] : [])]));
 }
