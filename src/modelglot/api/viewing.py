@@ -67,13 +67,17 @@ class View:
     def tensors(self) -> dict[str, Any]:
         return columns.columns(self.model.tensors)
 
+    def with_numbers(self) -> list[Tensor]:
+        """Tensors whose values can be asked for, in the order of the file."""
+        return [t for t in self.model.tensors.values() if has_numbers(t)]
+
     def tensor(self, name: str) -> dict[str, Any]:
         tensor = self._tensor(name)
         return columns.facts(tensor, self._ties.get(tensor.name, ()))
 
     def stats(self, name: str) -> dict[str, Any]:
         """`stats` of one tensor and a histogram with bins of one width; reads it twice."""
-        tensor = self._with_numbers(name)
+        tensor = self._numeric(name)
         with self._busy, located(tensor=name):
             found = measure(tensor.name, tensor.type_name, numbers(tensor, self._pool))
             bins = None
@@ -88,7 +92,7 @@ class View:
 
     def spectrum(self, name: str) -> dict[str, Any]:
         """Singular values, all of them or the largest; `exact` says which."""
-        tensor = self._with_numbers(name)
+        tensor = self._numeric(name)
         shape = spectrum.sides(tensor.shape)
         if obstacle(tensor) is not None or min(shape) * 80 > _BAND * 8 or shape[1] > _BAND:
             raise UnsupportedError("the matrix is too large for its singular values", tensor=name)
@@ -122,7 +126,7 @@ class View:
 
     def error_of(self, other: View, name: str) -> dict[str, Any]:
         """How far the values of one tensor are from those of ``other``."""
-        left, right = self._with_numbers(name), other._with_numbers(name)
+        left, right = self._numeric(name), other._numeric(name)
         if left.shape != right.shape:
             raise UnsupportedError("the shapes differ", tensor=name)
         with self._busy:
@@ -164,7 +168,7 @@ class View:
             raise UnsupportedError(f"there is no tensor {printable(name, code=True)}", path=self.path)
         return self._names[name]
 
-    def _with_numbers(self, name: str) -> Tensor:
+    def _numeric(self, name: str) -> Tensor:
         tensor = self._tensor(name)
         if not has_numbers(tensor):
             raise UnsupportedError(obstacle(tensor) or "these are no numbers", tensor=name)

@@ -25,6 +25,8 @@ _VERBS = {
     "verify": "modelglot.cli.verifying",
     "scan": "modelglot.cli.scanning",
     "view": "modelglot.cli.viewing",
+    "report": "modelglot.cli.reporting",
+    "plot": "modelglot.cli.reporting",
     "formats": "modelglot.cli.listing",
     "doctor": "modelglot.cli.doctor",
 }

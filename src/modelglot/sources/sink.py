@@ -154,6 +154,17 @@ class Sink:
             self._lock = -1
 
 
+@contextmanager
+def replacing(target: str, *, force: bool = False) -> Iterator[str]:
+    """The path at which to write one small file; it becomes ``target``, whole, at the end. Raises as `Sink` does."""
+    name = os.path.basename(target)
+    with Sink(target, [name], folder=False, force=force) as sink:
+        sink.open(resume=False)
+        with writing(target):
+            yield sink.path(name)
+        sink.publish()
+
+
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
