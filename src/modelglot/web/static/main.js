@@ -28,11 +28,11 @@ async function start() {
     event.preventDefault(); // the hash is for views
     main.focus();
   });
-  summary(here().file).catch(() => {}); // asked at once, beside the list of files
+  if (here().file === 0) summary(0).catch(() => {}); // asked at once, beside the list of files
   try {
     files = (await get('api/files')).files;
   } catch (error) {
-    main.replaceChildren(problem(error));
+    main.replaceChildren(failure(error));
     return;
   }
   addEventListener('hashchange', () => open(true));
@@ -50,7 +50,7 @@ async function open(moved) {
   const mine = (turn += 1);
   if (!VIEWS[place.view] || !files[place.file]) {
     frame({ ...place, file: files[place.file] ? place.file : 0 });
-    return settle(null, problem(new Error(files[place.file] ? 'there is no such view' : 'there is no such file in this page')));
+    return settle(null, failure(new Error(files[place.file] ? 'there is no such view' : 'there is no such file in this page')));
   }
   frame(place);
   try {
@@ -60,9 +60,11 @@ async function open(moved) {
     if (mine === turn) settle(made, root, moved);
     else made?.();
   } catch (error) {
-    if (mine === turn) settle(null, problem(error));
+    if (mine === turn) settle(null, failure(error));
   }
 }
+
+const failure = (error) => el('div', {}, el('h1', { class: 'away' }, 'Nothing to show'), problem(error));
 
 /** Puts a view in place of the one before; its heading gets the focus where somebody came from elsewhere. */
 function settle(stop, root, moved = false) {

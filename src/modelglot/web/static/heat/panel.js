@@ -44,7 +44,7 @@ function controls(picture) {
     button('−', 'farther', () => picture.zoom(false)),
     button('Whole', 'the whole slice', () => picture.whole()),
     start(picture),
-    el('label', {}, 'scale ', el('select', { onchange: (e) => picture.rescale(Number(e.target.value)) },
+    el('label', {}, 'scale ', el('select', { 'aria-label': 'scale', onchange: (e) => picture.rescale(Number(e.target.value)) },
       el('option', { value: 0.99 }, 'to 99 % of magnitudes'), el('option', { value: 1 }, 'to the largest magnitude'))));
   return box;
 }
@@ -69,8 +69,8 @@ function axes(picture) {
   const { shape } = picture;
   if (shape.length < 2) return null;
   const change = () => picture.choose(Number(rows.value), Number(columns.value), others.map((o) => Math.max(0, Math.min(Number(o.max), Math.floor(Number(o.value) || 0)))));
-  const select = (chosen, keep) => {
-    const made = el('select', { onchange: () => (swap(made, keep()), show(), change()) }, shape.map((n, i) => el('option', { value: i }, `axis ${i} (${whole(n)})`)));
+  const select = (label, chosen, keep) => {
+    const made = el('select', { 'aria-label': label, onchange: () => (swap(made, keep()), show(), change()) }, shape.map((n, i) => el('option', { value: i }, `axis ${i} (${whole(n)})`)));
     made.value = chosen;
     return made;
   };
@@ -79,8 +79,8 @@ function axes(picture) {
     if (rows.value === columns.value) other.value = made === rows ? before.rows : before.columns;
     Object.assign(before, { rows: rows.value, columns: columns.value });
   };
-  const rows = select(picture.rows, () => columns);
-  const columns = select(picture.columns, () => rows);
+  const rows = select('rows', picture.rows, () => columns);
+  const columns = select('columns', picture.columns, () => rows);
   const others = shape.map((n) => el('input', { type: 'number', min: 0, max: n - 1, value: 0, onchange: change }));
   const labels = others.map((input, i) => el('label', {}, `axis ${i} at `, input));
   const show = () => labels.forEach((label, i) => {

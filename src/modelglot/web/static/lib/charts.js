@@ -13,7 +13,7 @@ function load() {
 /** The colours of the page, for options of charts. */
 export function palette() {
   const kinds = Array.from({ length: 8 }, (_, i) => colour(`--k${i}`));
-  return { text: colour('--text'), soft: colour('--soft'), line: colour('--line'), back: colour('--back'), accent: colour('--accent'), kinds };
+  return { text: colour('--text'), soft: colour('--soft'), line: colour('--line'), back: colour('--back'), raised: colour('--raised'), accent: colour('--accent'), kinds };
 }
 
 /** What all charts share: no animation, text in the tooltips (never HTML), quiet axes. */

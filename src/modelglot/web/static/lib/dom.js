@@ -40,7 +40,7 @@ export function facts(pairs, more = '') {
  */
 export function table(caption, columns, rows) {
   const kind = (c) => (c.number ? 'n' : c.code ? 'code' : null);
-  return el('div', { class: 'table-box', tabindex: 0, role: 'region', 'aria-label': caption },
+  return el('div', { class: 'table-box', tabindex: 0, role: 'group', 'aria-label': caption },
     el('table', {},
       el('caption', { class: 'away' }, caption),
       el('thead', {}, el('tr', {}, columns.map((c) => el('th', { scope: 'col', class: kind(c) }, c.head)))),
@@ -49,8 +49,7 @@ export function table(caption, columns, rows) {
 
 /** A part of a view with its heading. */
 export function section(title, ...children) {
-  const id = `s-${title.toLowerCase().replace(/[^a-z]+/g, '-')}`;
-  return el('section', { 'aria-labelledby': id }, el('h2', { id }, title), ...children);
+  return el('section', {}, el('h2', {}, title), ...children);
 }
 
 /** What went wrong, in place. */

@@ -59,9 +59,19 @@ function collapsed(table, entries) {
   }
   const replaced = new Map();
   for (const group of groups.values()) {
+    inOrder(entries, group);
     if (group.length > (group[0].prefix ? 2 : 1)) for (const run of runs(table, group)) replace(replaced, run);
   }
   return entries.map((e) => (replaced.has(e) ? replaced.get(e) : e)).filter(Boolean);
+}
+
+/** `2` before `10`, in the places that the group's members have. */
+function inOrder(entries, group) {
+  const members = new Set(group.map((m) => m.entry));
+  const places = entries.map((e, i) => (members.has(e) ? i : -1)).filter((i) => i >= 0);
+  group.sort((a, b) => a.number - b.number).forEach((m, i) => {
+    entries[places[i]] = m.entry;
+  });
 }
 
 function replace(replaced, run) {

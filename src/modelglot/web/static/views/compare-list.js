@@ -4,7 +4,7 @@ import { el, later } from '../lib/dom.js';
 import { plural, shape, short, visible, whole } from '../lib/text.js';
 import { VirtualList } from '../lib/virtual.js';
 
-const COLUMNS = ['tensor', 'first', 'second', 'bits', 'relative error', 'largest', 'cosine'];
+const COLUMNS = ['tensor', 'first', 'second', 'bits', 'relative error', 'largest error', 'SNR'];
 
 export class CompareList {
   /** @param {{added: string[], removed: string[], same: string[], changed: any[]}} found */
@@ -62,10 +62,10 @@ export class CompareList {
 
 const side = (s) => `${s.type} ${shape(s.shape)}`;
 
+/** Bits a weight, relative and largest error, signal to noise in decibels. */
 function numbers(value) {
   if (!value) return ['', '', '', ''];
   const bits = Number.isInteger(value.bits) ? whole(value.bits) : short(value.bits);
-  return value.equal ? [bits, '0', '0', 'equal'] : [bits, short(value.relative), short(value.max), cosine(value.cosine)];
+  if (value.equal) return [bits, '0', '0', 'equal'];
+  return [bits, short(value.relative), short(value.worst ?? value.max), Number.isFinite(value.snr) ? `${value.snr.toFixed(1)} dB` : ''];
 }
-
-const cosine = (value) => (value === null || value === undefined ? '' : value.toFixed(6));

@@ -44,6 +44,7 @@ function kinds(values) {
 function plot(values) {
   const layered = kinds(values).filter(([, list]) => list.length > 1 && split(list[0].name)[1] !== null).slice(0, 8);
   if (!layered.length) return null;
+  const lines = Math.ceil(layered.reduce((sum, [kind]) => sum + kind.length * 6 + 40, 0) / 560);
   const label = `Relative error by layer, a line for each kind of tensor: ${layered.map(([kind]) => visible(kind)).join(', ')}. The table below has the numbers.`;
   return chart(label, (colours) => {
     const { axis, base } = frame(colours);
@@ -51,12 +52,12 @@ function plot(values) {
     const symbols = ['circle', 'rect', 'triangle', 'diamond', 'roundRect', 'pin', 'arrow', 'emptyCircle'];
     return {
       ...base,
-      grid: { left: 64, right: 16, top: 16, bottom: 28 * Math.ceil(layered.length / 2) + 44 },
+      grid: { left: 64, right: 16, top: 16, bottom: 18 * lines + 44 },
       legend: { bottom: 0, textStyle: { color: colours.text, fontSize: 11 }, itemWidth: 14, itemHeight: 8, type: 'plain' },
       tooltip: { ...base.tooltip, trigger: 'item', formatter: (p) => `${p.seriesName}\nlayer ${p.value[0]}: ${short(p.value[1])}` },
       xAxis: { ...axis, type: 'value', minInterval: 1, name: 'layer', nameGap: 22 },
       yAxis: { ...axis, type: 'log', axisLabel: { ...axis.axisLabel, formatter: (n) => short(n) } },
       series: layered.map(([kind, list], i) => ({ name: visible(kind), type: 'line', data: points(list), symbol: symbols[i], symbolSize: 5, lineStyle: { width: 1.5 }, color: colours.kinds[i] })),
     };
-  }, { height: 280 + 14 * layered.length });
+  }, { height: 240 + 18 * lines });
 }

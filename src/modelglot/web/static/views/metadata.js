@@ -59,7 +59,7 @@ async function opened(file, key) {
 function pages(file, key, first) {
   const list = el('ol', { class: 'values', tabindex: 0, 'aria-label': `Values of ${visible(key)}` });
   const said = el('span', { class: 'soft', role: 'status' });
-  const state = { from: 0, search: '' };
+  const state = { from: 0, search: '', turn: 0 };
   const draw = (found) => {
     list.replaceChildren(...found.values.map(([i, value]) => el('li', {}, el('span', { class: 'index' }, whole(i)), ' ', el('bdi', {}, visible(textOf(value))))));
     const end = state.from + found.values.length;
@@ -67,7 +67,11 @@ function pages(file, key, first) {
     before.disabled = state.from === 0;
     after.disabled = found.found === undefined ? found.values.length < PAGE : end >= found.found;
   };
-  const load = async () => draw(await get(`api/metadata/${file}`, { key, from: state.from, count: PAGE, search: state.search }));
+  const load = async () => {
+    const mine = (state.turn += 1); // only the newest answer is drawn
+    const found = await get(`api/metadata/${file}`, { key, from: state.from, count: PAGE, search: state.search });
+    if (mine === state.turn) draw(found);
+  };
   const go = (by) => {
     state.from = Math.max(0, state.from + by);
     load().catch((error) => { said.textContent = error.message; });

@@ -14,24 +14,26 @@ export function statistics(file, tensor, atOnce) {
   return section('Statistics', box);
 }
 
+const single = (value) => real(value === null ? null : Math.fround(value));
+
 function shown({ statistics: s, histogram }) {
   const some = (count) => (count ? `${whole(count)} (${percent(count, s.count)})` : '0');
   return [
     facts([
-      ['minimum', real(s.min)], ['maximum', real(s.max)], ['mean', real(s.mean)], ['standard deviation', real(s.std)],
+      ['minimum', real(s.min)], ['maximum', real(s.max)], ['mean', single(s.mean)], ['standard deviation', single(s.std)],
       ['zeros', some(s.zeros)], ['negative', some(s.negative)], ['NaN', some(s.nan)], ['infinite', some(s.inf)],
       ['outliers', s.outlier_from === null ? null : `${some(s.outliers)} of magnitude ${short(s.outlier_from)} or more (6 standard deviations)`],
     ], 'wide'),
-    histogram && linear(histogram),
+    histogram && linear(histogram, s),
     magnitudes(s),
   ];
 }
 
-function linear({ low, high, counts }) {
+function linear({ low, high, counts }, { min, max }) {
   const width = (high - low) / counts.length;
   const top = counts.indexOf(Math.max(...counts));
   const range = (i) => `${short(low + i * width)} to ${short(low + (i + 1) * width)}`;
-  const label = `Histogram of the values in ${counts.length} bins from ${short(low)} to ${short(high)}; most values (${whole(counts[top])}) are from ${range(top)}.`;
+  const label = `Histogram of the values in ${counts.length} bins from ${short(low)} to ${short(high)}; most values (${whole(counts[top])}) are from ${range(top)}.${min < low || max > high ? ' What lies outside is in the first and the last bin.' : ''}`;
   return el('figure', {},
     chart(label, (colours) => {
       const { axis, base } = frame(colours);

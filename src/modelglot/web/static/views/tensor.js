@@ -12,17 +12,18 @@ const AT_ONCE = 64e6; // bytes that are read for statistics without being asked
 
 export async function show(root, { file, rest: name }) {
   const [tensor, about] = await Promise.all([get(`api/tensor/${file}`, { name }), summary(file)]);
+  const drawn = tensor.window.ok && !tensor.shape.includes(0);
   const heat = el('div', { class: 'heat-place' });
   put(root,
     el('p', { class: 'crumbs' }, el('a', { href: to('tensors', file) }, 'Tensors'), steps(file, name)),
     el('h1', { class: 'name' }, visible(tensor.name)),
     facts(what(tensor, about, file), 'wide'),
     tensor.missing && problem(new Error(`its bytes are missing: ${visible(tensor.missing)}`)),
-    section('Values', tensor.window.ok ? heat : el('p', { class: 'soft' }, visible(tensor.window.why ?? 'there is nothing to draw'))),
+    section('Values', drawn ? heat : el('p', { class: 'soft' }, visible(tensor.window.why ?? 'There are no values.'))),
     tensor.numbers && [statistics(file, tensor, tensor.bytes <= AT_ONCE), tensor.shape.length > 1 && spectrum(file, tensor)]);
   let stop = () => {};
   root.addEventListener('placed', async () => {
-    if (!tensor.window.ok) return;
+    if (!drawn) return;
     const { heatmap } = await import('../heat/panel.js');
     const made = heatmap(file, name, tensor.shape);
     heat.append(made.element);

@@ -7,7 +7,7 @@ import { short, visible, whole } from '../lib/text.js';
 const PAGE = 200;
 
 export async function show(root, { file }) {
-  const state = { from: 0, search: '' };
+  const state = { from: 0, search: '', turn: 0 };
   const said = el('p', { class: 'soft said', role: 'status' });
   const box = el('div', {});
   const draw = (found) => {
@@ -18,7 +18,11 @@ export async function show(root, { file }) {
     after.disabled = end >= found.found;
     box.replaceChildren(rows(found.rows));
   };
-  const load = async () => draw(await get(`api/tokens/${file}`, { from: state.from, count: PAGE, search: state.search }));
+  const load = async () => {
+    const mine = (state.turn += 1); // only the newest answer is drawn
+    const found = await get(`api/tokens/${file}`, { from: state.from, count: PAGE, search: state.search });
+    if (mine === state.turn) draw(found);
+  };
   const go = (from) => {
     state.from = Math.max(0, from);
     load().catch((error) => box.replaceChildren(problem(error)));
