@@ -14,11 +14,21 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 VIEWS = {
-    "summary/0": ".badge", "summary/3": ".badge", "tensors/0": "[role=tree]", "tensor/0/conv.weight": ".statistics .chart",
-    "tensor/0/embed.weight": ".statistics .chart", "metadata/1": ".meta", "template/1": "pre", "tokens/1": "tbody",
-    "compare/1/2": "[role=table]", "graph/3": "iframe", "tensor/4/right%E2%80%AEto%E2%81%A6left": ".heat-canvas",
-    "metadata/4": ".meta", "tensors/4": "[role=tree]", "summary/9": ".problem",
-}  # fmt: skip
+    "summary/0": ".badge",
+    "summary/3": ".badge",
+    "tensors/0": "[role=tree]",
+    "tensor/0/conv.weight": ".statistics .chart",
+    "tensor/0/embed.weight": ".statistics .chart",
+    "metadata/1": ".meta",
+    "template/1": "pre",
+    "tokens/1": "tbody",
+    "compare/1/2": "[role=table]",
+    "graph/3": "iframe",
+    "tensor/4/right%E2%80%AEto%E2%81%A6left": ".heat-canvas",
+    "metadata/4": ".meta",
+    "tensors/4": "[role=tree]",
+    "summary/9": ".problem",
+}
 
 
 @pytest.fixture(scope="module")
