@@ -73,8 +73,9 @@ def check(path):
 """,
     "hayward": """
 from hayward import ModelFileScanner, is_coverage_gap
+from pathlib import Path
 def check(path):
-    found = ModelFileScanner().scan_file(path)
+    found = ModelFileScanner().scan_file(Path(path))
     bad = [f for f in found if f.severity.value in ("critical", "high", "medium") and not is_coverage_gap(f)]
     return "flagged" if bad else "error" if any(is_coverage_gap(f) for f in found) else "clean"
 """,

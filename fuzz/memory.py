@@ -6,7 +6,7 @@ Names are part of what is changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from modelglot.core.errors import CannotOpenError, DamagedFileError
 from modelglot.core.format import Source
@@ -48,6 +48,9 @@ class MemoryFiles:
 
     def names(self, depth: int = 1) -> tuple[str, ...]:
         return tuple(n for n in self._sources if n.count("/") < depth)
+
+    def present(self, names: Iterable[str]) -> set[str]:
+        return set(names) & set(self.names())
 
     def open(self, name: str) -> Source:
         if name not in self._sources:

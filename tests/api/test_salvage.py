@@ -21,8 +21,8 @@ STATE["tied"] = STATE["layer.3.weight"]
 def written(kind: str, path: Path) -> Path:
     if kind == "safetensors":
         safetensors.save_file({n: t.clone() for n, t in STATE.items()}, path)
-    elif kind == "torch":
-        torch.save({"state_dict": STATE, "epoch": 3}, path)
+    elif kind in ("torch", "legacy"):
+        torch.save({"state_dict": STATE, "epoch": 3}, path, _use_new_zipfile_serialization=kind == "torch")
     elif kind == "npz":
         np.savez(path, **{n: t.numpy() for n, t in STATE.items()})
     else:
@@ -30,7 +30,7 @@ def written(kind: str, path: Path) -> Path:
     return path
 
 
-SUFFIX = {"safetensors": ".safetensors", "torch": ".ckpt", "npz": ".npz", "gguf": ".gguf"}
+SUFFIX = {"safetensors": ".safetensors", "torch": ".ckpt", "legacy": ".pth", "npz": ".npz", "gguf": ".gguf"}
 
 
 def rescued(source: Path, target: Path) -> dict[str, np.ndarray]:
@@ -109,9 +109,51 @@ def test_nothing_whole_is_an_error(tmp_path: Path) -> None:
         rescued(tmp_path / "cut.safetensors", tmp_path / "out.npz")
 
 
+@pytest.mark.parametrize("kind", ["safetensors", "torch"])
+def test_a_set_with_a_shard_cut_off(kind: str, tmp_path: Path) -> None:
+    to = {"safetensors": "safetensors", "torch": "torch-zip"}[kind]
+    modelglot.save({n: t.numpy() for n, t in STATE.items()}, tmp_path / "m", to=to, max_shard_size=12_000)
+    (index,) = (tmp_path / "m").glob("*.index.json")
+    weights = json.loads(index.read_text())["weight_map"]
+    shard = sorted(set(weights.values()))[1]
+    whole = (tmp_path / "m" / shard).read_bytes()
+    inside, counts = {name for name, where in weights.items() if where == shard}, []
+    for length in np.linspace(0, len(whole) - 1, 12).astype(int):
+        (tmp_path / "m" / shard).write_bytes(whole[:length])
+        found = rescued(tmp_path / "m", tmp_path / "out.npz")
+        assert set(weights) - inside <= set(found) <= set(weights)
+        for name, value in found.items():
+            np.testing.assert_array_equal(value, STATE[name].numpy())
+        counts.append(len(found))
+    assert counts == sorted(counts)
+    assert counts[0] == len(weights) - len(inside) < counts[-1]
+
+
+def test_a_cut_torchscript_archive_says_that_code_is_lost(tmp_path: Path) -> None:
+    """Its pickle comes after the tensors: cut before it nothing has a name, after it all is there but the code."""
+    module = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 4))
+    torch.jit.trace(module, torch.ones(1, 8)).save(str(tmp_path / "m.pt"))
+    whole, said = (tmp_path / "m.pt").read_bytes(), []
+    for length in np.linspace(40, len(whole) - 1, 30).astype(int):
+        (tmp_path / "cut.pt").write_bytes(whole[:length])
+        try:
+            receipt = modelglot.convert(tmp_path / "cut.pt", tmp_path / "out.npz", salvage=True, force=True)
+        except ModelFileError:
+            assert not said
+            continue
+        found = modelglot.load(tmp_path / "out.npz")
+        assert set(found) == set(module.state_dict())
+        for name, value in found.items():
+            np.testing.assert_array_equal(value, module.state_dict()[name].numpy())
+        said.append([loss.what for loss in receipt.plan.losses])
+    assert len(said) > 3
+    assert "the archive is cut off: constants and code that followed are lost" in said[-1]
+
+
 def test_formats_that_are_not_mended_say_so(tmp_path: Path) -> None:
-    torch.save(STATE, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    whole = (tmp_path / "old.pth").read_bytes()
-    (tmp_path / "cut.pth").write_bytes(whole[:-100])
-    with pytest.raises(UnsupportedError, match="are not mended"):
-        rescued(tmp_path / "cut.pth", tmp_path / "out.npz")
+    np.save(tmp_path / "m.npy", np.ones(1000, np.float32))
+    whole = (tmp_path / "m.npy").read_bytes()
+    (tmp_path / "cut.npy").write_bytes(whole[:-100])
+    with pytest.raises(UnsupportedError, match="are not mended") as caught:
+        rescued(tmp_path / "cut.npy", tmp_path / "out.npz")
+    assert "TensorFlow checkpoint" in (caught.value.hint or "")

@@ -6,17 +6,22 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from fuzz.memory import unpack
 
 from modelglot.core.errors import ModelFileError
 from modelglot.core.limits import Limits
 from modelglot.formats import registry
 from modelglot.sources.file import LocalFiles
 
+DATA = Path(__file__).parent / "data"  # larger ones, as the fuzzer packs several files
 # (format, the path given, files)
 FOUND = (
     ("tf-checkpoint", ".", {"checkpoint": rb'model_checkpoint_path: "C:\\run\9l"' + b"\n"}),
     ("deepspeed", ".", {}),
+    ("deepspeed", ".", unpack((DATA / "deepspeed-paddings.packed").read_bytes())),
     ("flax", "m.msgpack", {"m.msgpack": bytes.fromhex("81a161c7040292910102")}),  # a complex number of a list
+    ("flax", "m.msgpack",
+     {"m.msgpack": b"\x81\xa1a\x83\xb9__msgpack_chunked_array__\xc3\xa5shape\x92\x01\x02\xa6chunks\x80"}),
     ("darknet", ".", {"m.cfg": b"[net]\nwidth=4\nheight=4\nchannels=2\n[convolutional]\nfilters=--0\nsize=1\n",
                       "m.weights": bytes(24)}),
 )  # fmt: skip

@@ -20,7 +20,7 @@ from modelglot.graphs.cost.onnx import cost_of
 from modelglot.graphs.inputs import Given, Port, parse_inputs
 from modelglot.graphs.skeleton import skeleton
 from modelglot.graphs.wishes import Wishes
-from modelglot.sources.file import LocalFiles
+from modelglot.sources.opening import open_files
 
 
 def cost(model: Model, path: str, inputs: Iterable[str] = (), limits: Limits | None = None) -> Cost:
@@ -37,7 +37,7 @@ def cost(model: Model, path: str, inputs: Iterable[str] = (), limits: Limits | N
 
 
 def _onnx(model: Model, path: str, inputs: dict[str, Given], limits: Limits) -> Cost:
-    files = LocalFiles(path)
+    files = open_files(path)
     try:
         frame = of_file(files, limits)
     finally:
@@ -46,7 +46,7 @@ def _onnx(model: Model, path: str, inputs: dict[str, Given], limits: Limits) -> 
 
 
 def _tflite(model: Model, path: str, inputs: dict[str, Given], limits: Limits) -> Cost:
-    files = LocalFiles(path)
+    files = open_files(path)
     try:
         return tflite.cost_of(files, limits, bool(inputs))
     finally:
@@ -56,7 +56,7 @@ def _tflite(model: Model, path: str, inputs: dict[str, Given], limits: Limits) -
 def _torchscript(model: Model, path: str, inputs: dict[str, Given], limits: Limits) -> Cost:
     from modelglot.graphs.torchscript.export import export
 
-    files, pool = LocalFiles(path), SourcePool(model.files)
+    files, pool = open_files(path), SourcePool(model.files)
     try:
         made = export(files, inputs, limits, lambda tensor: read(tensor, pool))
     finally:

@@ -141,8 +141,13 @@ def put_into(draft: Draft, place: Target, original: Model, template: str | None,
         draft.model, lost = fill(frame, draft.model)
         draft.losses += lost
         draft.route.append(f"put into {os.path.basename(template or '')}")
-    elif has_frames(place.format, original) and set(draft.model.tensors) == set(original.tensors):
+    elif _is_whole(draft) and has_frames(place.format, original) and set(draft.model.tensors) == set(original.tensors):
         draft.losses += type_losses(original, draft.model)
     else:
         return place
     return replace(place, options=framed(place.format, place.options, template or draft.source, draft.limits))
+
+
+def _is_whole(draft: Draft) -> bool:
+    """False where something of the source was lost: its graph needs that."""
+    return not any(loss.kind == "missing" for loss in draft.losses)

@@ -13,7 +13,7 @@ from modelglot.core.layout import Options
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.notes import Loss
-from modelglot.sources.file import LocalFiles
+from modelglot.sources.opening import open_files
 
 
 @runtime_checkable
@@ -34,7 +34,7 @@ def framed(format: Format, options: Options, path: str, limits: Limits | None) -
     """Options that keep everything but the weights of the file at ``path``, where the format can do that."""
     if not isinstance(format, Framed):
         return options
-    files = LocalFiles(existing(path))
+    files = open_files(existing(path))
     try:
         return replace(options, frame=format.frame(files, limits or Limits()))
     finally:

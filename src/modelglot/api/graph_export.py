@@ -21,7 +21,7 @@ from modelglot.graphs.checking import Array, random_inputs
 from modelglot.graphs.inputs import parse_inputs
 from modelglot.graphs.wishes import Wishes
 from modelglot.graphs.workers.job import load
-from modelglot.sources.file import LocalFiles
+from modelglot.sources.opening import open_files
 
 _NAME = "model.onnx"
 _METHOD = "torchscript:method"  # a setting: another method than `forward`
@@ -76,7 +76,7 @@ def _torchscript(
 ) -> tuple[Plan, Target]:
     from modelglot.graphs.torchscript.export import export
 
-    files, method = LocalFiles(source), place.options.settings.get(_METHOD, "forward")
+    files, method = open_files(source), place.options.settings.get(_METHOD, "forward")
     try:
         refs = files.refs
         made = export(

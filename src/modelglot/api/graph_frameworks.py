@@ -26,7 +26,7 @@ from modelglot.graphs.inputs import HINT, Fixed, Given, Port, parse_inputs
 from modelglot.graphs.wishes import Wishes
 from modelglot.graphs.workers.job import load
 from modelglot.passes.component import choose
-from modelglot.sources.file import LocalFiles
+from modelglot.sources.opening import open_files
 
 TF_OPSET, TORCH_OPSET = 18, 20
 _SIGNATURE = "tf:signature"  # a setting: of a SavedModel that has several
@@ -82,7 +82,7 @@ def _shape(port: Port) -> list[int | None]:
 
 
 def _refuse_hazards(original: Model, source: str, limits: Limits) -> None:
-    files = LocalFiles(source)
+    files = open_files(source)
     try:
         found = [f for f in registry.get(original.format).hazards(files, limits) if f.severity == "unsafe"]
     finally:

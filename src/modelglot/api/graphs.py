@@ -25,7 +25,7 @@ from modelglot.graphs.inputs import Port, parse_inputs
 from modelglot.graphs.running import TOLERANCE, Comparison
 from modelglot.graphs.wishes import Wishes
 from modelglot.passes.text_metadata import to_text
-from modelglot.sources.file import LocalFiles
+from modelglot.sources.opening import open_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ def _written(model: Model, source: str, weights: tuple[str, str], limits: Limits
     from modelglot.graphs.pytorch.rules import NEWEST
     from modelglot.graphs.skeleton import graph_of
 
-    pool, files = SourcePool(model.files), LocalFiles(source)
+    pool, files = SourcePool(model.files), open_files(source)
 
     def bytes_of(tensor: Tensor) -> bytearray:
         return read(tensor, pool)

@@ -21,6 +21,7 @@ from modelglot.features.inspect.report import InspectReport, Part, examine
 from modelglot.formats import registry
 from modelglot.passes.component import components, training_state
 from modelglot.passes.select import matches
+from modelglot.sources.opening import base_name, open_files
 
 
 def inspect(
@@ -40,17 +41,18 @@ def inspect(
     stored = ollama_store.find(text, limits) if format is None else None
     text = text if stored is not None else existing(text)
     with located(path=text):
+        files = open_files(text) if stored is None else None
         if stored is not None:
             model = read_model(text, limits=limits)
             chosen, why = registry.get(model.format), "the model layer of an Ollama manifest"
         elif format:
             chosen, why = registry.get(format), "as told"
         else:
-            chosen, found = detect(text)
+            chosen, found = detect(text, files)
             why = found.why
         if stored is None:
-            model = read_as(chosen, text, limits or Limits())
-    facts = parse_name(os.path.basename(os.path.normpath(os.path.abspath(text))))
+            model = read_as(chosen, text, limits or Limits(), files)
+    facts = parse_name(base_name(text))
     notes = check_name(facts, model)
     notes += method_notes(model)
     parts = [

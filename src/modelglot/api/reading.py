@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 from modelglot.api import ollama_store
 from modelglot.containers.side_files import code_notes, is_weights, side_files
 from modelglot.core.collector import paused
-from modelglot.core.errors import CannotOpenError, DamagedFileError, InvalidFileError, located, printable
-from modelglot.core.format import Format, Match
+from modelglot.core.errors import DamagedFileError, InvalidFileError, located, printable
+from modelglot.core.format import FileSet, Format, Match
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.notes import Note
 from modelglot.formats import registry
 from modelglot.formats.not_a_model import explain
 from modelglot.passes.text_metadata import from_text, unwrap_blocks
-from modelglot.sources.file import FileProbe, LocalFiles
+from modelglot.sources.opening import AnyFiles, existing, is_folder, open_files, probe
 
 PathLike = str | os.PathLike[str]
+Read = Callable[[FileSet, Limits], Model]
+__all__ = ["PathLike", "Read", "detect", "existing", "read_as", "read_model"]
 
 
 def read_model(path: str, *, format: str | None = None, limits: Limits | None = None) -> Model:
@@ -28,20 +31,9 @@ def read_model(path: str, *, format: str | None = None, limits: Limits | None = 
         return _from_store(stored, limits or Limits())
     path = existing(path)
     with located(path=path):
-        chosen = registry.get(format) if format else detect(path)[0]
-        return read_as(chosen, path, limits or Limits())
-
-
-def existing(path: str) -> str:
-    """The path, or the index of the checkpoint that TensorFlow means by it: a prefix of files that is none itself.
-
-    Raises CannotOpenError where there is nothing.
-    """
-    if os.path.lexists(path):
-        return path
-    if os.path.lexists(path + ".index"):
-        return path + ".index"
-    raise CannotOpenError("no such file or folder", path=path)
+        files = open_files(path)
+        chosen = registry.get(format) if format else detect(path, files)[0]
+        return read_as(chosen, path, limits or Limits(), files)
 
 
 def _from_store(stored: ollama_store.Stored, limits: Limits) -> Model:
@@ -52,12 +44,12 @@ def _from_store(stored: ollama_store.Stored, limits: Limits) -> Model:
     return replace(model, sides=(*model.sides, *stored.sides), notes=(*model.notes, *notes))
 
 
-def detect(path: str) -> tuple[Format, Match]:
-    """The format of a path and why."""
-    return registry.detect(FileProbe(path))
+def detect(path: str, files: AnyFiles | None = None) -> tuple[Format, Match]:
+    """The format of a path and why; ``files`` are those of the path where they are open already."""
+    return registry.detect(probe(files or open_files(path), path))
 
 
-def _with_surroundings(files: LocalFiles, model: Model, limits: Limits) -> Model:
+def _with_surroundings(files: AnyFiles, model: Model, limits: Limits) -> Model:
     """The other files of the folder: carried along, or named where they are weights of another kind."""
     sides = (*model.sides, *side_files(files, model))
     read = {ref.name for ref in files.refs()}
@@ -69,10 +61,10 @@ def _with_surroundings(files: LocalFiles, model: Model, limits: Limits) -> Model
     return replace(model, sides=sides, files=files.refs(), notes=(*notes, *code_notes(files, limits)))
 
 
-def _explained(format: Format, files: LocalFiles, limits: Limits) -> Model:
+def _explained(read: Read, files: AnyFiles, limits: Limits) -> Model:
     """Read; where that fails because a file of the folder is no model (a pointer, a web page), say that instead."""
     try:
-        return format.read(files, limits)
+        return read(files, limits)
     except (InvalidFileError, DamagedFileError) as error:
         name = os.path.relpath(error.path, files.root or ".") if error.path else None
         if name is not None and name != files.primary and name in files.names():
@@ -82,13 +74,16 @@ def _explained(format: Format, files: LocalFiles, limits: Limits) -> Model:
         raise
 
 
-def read_as(format: Format, path: str, limits: Limits) -> Model:
-    """Read with a format that is already known; a folder's other files become sides."""
-    files = LocalFiles(path)
+def read_as(
+    format: Format, path: str, limits: Limits, files: AnyFiles | None = None, *, read: Read | None = None
+) -> Model:
+    """Read with a format that is already known, or another ``read`` of its; a folder's other files become sides.
+    ``files`` are those of the path where they are open already."""
+    files = files or open_files(path)
     try:
         with paused():
-            model = _explained(format, files, limits)
-        if os.path.isdir(path) or path.endswith(".index.json"):
+            model = _explained(read or format.read, files, limits)
+        if is_folder(path) or path.endswith(".index.json"):
             model = _with_surroundings(files, model, limits)
     finally:
         files.close()

@@ -10,6 +10,7 @@ from modelglot.api.reading import PathLike
 from modelglot.core.errors import CannotOpenError, CannotWriteError, InvalidFileError, located
 from modelglot.engine.execute import Receipt
 from modelglot.sources.file import reason
+from modelglot.sources.opening import is_remote
 
 SCHEMA = "modelglot.receipt/1"
 FILES, TENSORS = "files", "tensors"
@@ -37,7 +38,8 @@ def check_place(path: PathLike) -> None:
 
 def write_receipt(receipt: Receipt, path: PathLike) -> None:
     """The receipt as JSON, with digests of the files as they are now. Raises CannotWriteError."""
-    files = {os.path.basename(p): {"size": os.path.getsize(p), "blake3": file_digest(p)} for p in receipt.outputs}
+    here = [path for path in receipt.outputs if not is_remote(path)]  # of uploads there are the tensors' digests
+    files = {os.path.basename(p): {"size": os.path.getsize(p), "blake3": file_digest(p)} for p in here}
     try:
         with open(path, "w", encoding="utf-8") as file:
             json.dump({**receipt.document(), FILES: files}, file, indent=1)

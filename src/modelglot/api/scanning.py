@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from modelglot.api.reading import PathLike, detect
-from modelglot.core.errors import CannotOpenError, ModelFileError, UnknownFormatError
+from modelglot.core.errors import ModelFileError, UnknownFormatError
 from modelglot.core.format import Format
 from modelglot.core.limits import Limits
 from modelglot.core.notes import Finding
 from modelglot.features.scan.known import Allowed, allowances
-from modelglot.features.scan.report import INCOMPLETE, UNKNOWN, FileScan, ScanReport
+from modelglot.features.scan.report import CLOSED, INCOMPLETE, UNKNOWN, FileScan, ScanReport
 from modelglot.features.scan.scan import scan_file
-from modelglot.sources.file import FileSource, LocalFiles
+from modelglot.sources.opening import is_remote, open_files, open_source
 
 
 def scan(
@@ -22,8 +22,8 @@ def scan(
 ) -> ScanReport:
     """The verdicts on files, and on all files of folders, in the order of their names.
 
-    ``allow`` vouches for globals (`module.name`, `module.name=called`). Raises CannotOpenError for a path that is not
-    there; whatever is wrong inside becomes a finding.
+    ``allow`` vouches for globals (`module.name`, `module.name=called`). Whatever is wrong becomes a finding: a path
+    that is not there or cannot be opened gets one of the rule `cannot-open`.
     """
     given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     allowed, bounds = allowances(allow), limits or Limits()
@@ -35,9 +35,7 @@ def scan(
 
 
 def _files(path: str) -> Iterator[str]:
-    if not os.path.lexists(path):
-        raise CannotOpenError("no such file or folder", path=path)
-    if not os.path.isdir(path):
+    if not os.path.isdir(path):  # also what is not there: that is said of it
         yield path
         return
     closed: list[OSError] = []
@@ -50,11 +48,13 @@ def _files(path: str) -> Iterator[str]:
 
 
 def _one(path: str, allowed: Allowed, limits: Limits) -> FileScan:
+    if not is_remote(path) and not os.path.lexists(path):
+        return FileScan(path, "not there", (Finding(CLOSED, UNKNOWN, "no such file or folder", path),))
     try:
-        source = FileSource(path)
+        source = open_source(path, far=False)
     except ModelFileError as error:
-        return FileScan(path, "cannot be opened", (Finding(INCOMPLETE, UNKNOWN, error.what, path),))
-    files = LocalFiles(path)
+        return FileScan(path, "cannot be opened", (Finding(CLOSED, UNKNOWN, error.what, path),))
+    files = open_files(path, far=False)
     try:
         return scan_file(source, limits, allowed, _format(path), files)
     except RecursionError:

@@ -22,6 +22,7 @@ from modelglot.features.verify.members import zip_checks
 from modelglot.features.verify.report import NONE, RIGHT, WRONG, Check, VerifyReport
 from modelglot.formats import registry
 from modelglot.sources.file import FileSource
+from modelglot.sources.opening import is_remote, open_source
 
 _SHA256 = re.compile(r"(?:sha256[-:])?([0-9a-f]{64})")
 _STEP = 8 << 20
@@ -57,7 +58,7 @@ def verify(
 def _kept(model: Model, limits: Limits) -> Iterator[Check]:
     """What the format itself keeps; and all bytes of tensors are read, so that what is compressed is unpacked."""
     for ref in model.files:
-        with FileSource(ref.path) as source:
+        with open_source(ref.path, far=False) as source:
             if _is_zip(source):
                 try:
                     yield from zip_checks(source, limits)
@@ -88,6 +89,8 @@ def _is_zip(source: Source) -> bool:
 
 def _named(path: str) -> Iterator[Check]:
     """Blobs that are called after their SHA-256: Ollama's store, large files of the hub's cache."""
+    if is_remote(path):
+        return
     real = os.path.realpath(path)
     fits = _SHA256.fullmatch(os.path.basename(real))
     if fits is None or os.path.isdir(real):

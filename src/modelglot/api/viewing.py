@@ -29,7 +29,7 @@ from modelglot.features.view import columns, histogram, metadata, spectrum, voca
 from modelglot.formats.onnx.frame import of_file
 from modelglot.graphs.skeleton import skeleton
 from modelglot.passes.recipes.file_types import file_type_name
-from modelglot.sources.file import LocalFiles
+from modelglot.sources.opening import open_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,7 +135,7 @@ class View:
 
     def graph_without_weights(self) -> bytes:
         """An ONNX file whose tensors of more than 4 KB are said to lie elsewhere."""
-        files = LocalFiles(self.path)
+        files = open_files(self.path)
         with located(path=self.path):
             return skeleton(of_file(files, self.limits), lambda tensor: read_bytes(tensor, self._pool))
 

@@ -8,10 +8,10 @@ import sys
 from modelglot.core import errors as e
 from modelglot.report.lines import Line, line, write
 
-NO, USAGE, OUR_BUG, INTERRUPTED = 1, 2, 70, 130
+NO, USAGE, CANNOT_OPEN, OUR_BUG, INTERRUPTED = 1, 2, 3, 70, 130
 
 _CODES: tuple[tuple[type[e.ModelFileError], int], ...] = (
-    (e.CannotOpenError, 3),
+    (e.CannotOpenError, CANNOT_OPEN),
     (e.UnknownFormatError, 4),
     (e.DamagedFileError, 5),
     (e.InvalidFileError, 5),

@@ -8,7 +8,7 @@ import click
 
 from modelglot import __version__
 from modelglot.api.scanning import scan
-from modelglot.cli.errors import NO
+from modelglot.cli.errors import CANNOT_OPEN, NO
 from modelglot.cli.options import json_option, limit_option, print_json
 from modelglot.core.errors import printable
 from modelglot.core.limits import Limits
@@ -39,19 +39,23 @@ def scan_command(
     limits: Limits,
     as_json: bool,
 ) -> int:
-    """What would loading these files do? Exit code 1 where one is worse than --fail-on allows.
+    """What would loading these files do? Exit code 1 where one is worse than --fail-on allows, else 3 where one that
+    was given cannot be opened.
 
     safe: read whole, and all it names is data. unknown: it needs code to load, or could not be read whole. unsafe: it
     would run something. Nothing is run to find out. Notes (a secret, a path of somebody's home) change no verdict.
     """
     report = scan(paths, allow=allow, limits=limits, jobs=jobs)
+    closed = set(report.closed) & set(paths)  # of those given: in a folder a dead link is no reason to fail
     if as_sarif:
         print_json(sarif(report, TITLES, __version__))
     elif as_json:
         print_json(report.document())
     else:
         write(_lines(report))
-    return NO if ORDER.index(report.verdict) >= ORDER.index(fail_on) else 0
+    if any(file.verdict in ORDER[ORDER.index(fail_on) :] for file in report.files if file.path not in closed):
+        return NO
+    return CANNOT_OPEN if closed else 0
 
 
 def _lines(report: ScanReport) -> Iterator[Line]:

@@ -21,16 +21,21 @@ from modelglot.core.limits import Limits
 
 SMALL = 4 << 10
 _FIRST, _MOST = 1 << 10, 64 << 10  # bytes of the window, which grows while reading goes on without a gap
+_ENDLESS = 1 << 62
 _HEAD = 20  # a key and a length, or a key and a number, have at most that
 
 
-def message(source: Source, limits: Limits, offset: int = 0, length: int | None = None) -> Iterator[Field]:
+def message(
+    source: Source, limits: Limits, offset: int = 0, length: int | None = None, *, damaged: bool = False
+) -> Iterator[Field]:
     """The fields of the message in ``length`` bytes at ``offset`` of a file, or in all that follow.
 
     Raises DamagedFileError where it ends inside a field or the file does before it, InvalidFileError for groups and
-    unknown wire types.
+    unknown wire types. Of a ``damaged`` file the last field is as long as it says; to read its bytes is the error.
     """
     end = source.size if length is None else offset + length
+    if damaged:
+        return _Window(source, limits, damaged).fields(offset, _ENDLESS if length is None else end)
     if end > source.size:
         raise past_the_end(0, end - offset, source.size - offset, offset)
     return _Window(source, limits).fields(offset, end)
@@ -39,16 +44,17 @@ def message(source: Source, limits: Limits, offset: int = 0, length: int | None 
 class _Window:
     """What was read ahead: ``view`` starts at ``start`` of the file. Shared by all messages of the file."""
 
-    __slots__ = ("grow", "limits", "source", "start", "view")
+    __slots__ = ("damaged", "grow", "limits", "source", "start", "view")
 
-    def __init__(self, source: Source, limits: Limits) -> None:
-        self.source, self.limits = source, limits
+    def __init__(self, source: Source, limits: Limits, damaged: bool = False) -> None:
+        self.source, self.limits, self.damaged = source, limits, damaged
         self.start, self.view, self.grow = 0, memoryview(b""), _FIRST
 
     def fields(self, at: int, end: int) -> Iterator[Field]:
-        while at < end:
+        stop = min(end, self.source.size) if self.damaged else end
+        while at < stop:
             begin = at
-            view, base = self.around(at, min(_HEAD, end - at))
+            view, base = self.around(at, min(_HEAD, stop - at))
             if base + len(view) > end:
                 view = view[: end - base]
             number, wire, value, place = field_head(view, at - base, base)
@@ -58,7 +64,7 @@ class _Window:
                 continue
             if value > end - at:
                 raise past_the_end(number, value, end - at, begin)
-            if value > SMALL:
+            if value > SMALL or at + value > stop:
                 yield Field(number, wire, _Later(self, at, value), at, begin)
             else:
                 view, base = self.around(at, value)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from modelglot.containers import strict_json
 from modelglot.core.dtype import dtype
-from modelglot.core.errors import InvalidFileError, located, printable
+from modelglot.core.errors import DamagedFileError, InvalidFileError, located, printable
 from modelglot.core.format import FileSet
 from modelglot.core.limits import Limits
 from modelglot.core.metadata import Entry, Metadata
@@ -58,14 +58,21 @@ def index_bytes(weight_map: dict[str, str], total_size: int) -> bytes:
 
 
 def read_sharded(
-    files: FileSet, limits: Limits, index: ShardIndex, read_one: Callable[[str], Model], format_name: str
+    files: FileSet,
+    limits: Limits,
+    index: ShardIndex,
+    read_one: Callable[[str], Model],
+    format_name: str,
+    *,
+    damaged: bool = False,
 ) -> Model:
     """All shards of an index as one model, in the order of the index.
 
     A shard that is not there leaves `Missing` tensors and a warning; a tensor in another shard than the index says,
-    or in none, is an InvalidFileError; tensors the index does not know are kept, with a warning.
+    or in none, is an InvalidFileError; tensors the index does not know are kept, with a warning. Where files may be
+    ``damaged``, one that cannot be read is like one that is not there.
     """
-    there = set(files.names())
+    there = files.present(shard for shard in index.shards() if not _escapes(shard))
     parts: dict[str, Model] = {}
     notes: list[Note] = []
     for shard in index.shards():
@@ -75,12 +82,19 @@ def read_sharded(
                 Note("missing-shard", f"shard {printable(shard, code=True)} is missing: {missing:,} tensors", "warning")
             )
             continue
-        parts[shard] = read_one(shard)  # a name that leaves the folder is refused on opening
+        try:
+            parts[shard] = read_one(shard)  # a name that leaves the folder is refused on opening
+        except (DamagedFileError, InvalidFileError) as error:
+            if not damaged:
+                raise
+            notes.append(Note("bad-shard", f"shard {printable(shard, code=True)}: {error.what}", "warning"))
     files.index(index.name, "side")
     tensors: dict[str, Tensor] = {}
     for name, shard in index.weight_map.items():
         if shard in parts:
             found = parts[shard].tensors.get(name)
+            if found is None and damaged:
+                found = Tensor(name, dtype("opaque"), (0,), Missing(f"shard {shard} does not have it"))
             if found is None:
                 raise InvalidFileError(
                     f"the index puts it in {printable(shard, code=True)}, which does not have it",
@@ -115,7 +129,7 @@ def read_sharded(
         tensors.update({n: part.tensors[n] for n in surplus})
         notes.extend(part.notes)
     limits.check("tensors", len(tensors), "tensors")
-    notes.extend(_surplus(index.shards(), there))
+    notes.extend(_surplus(index.shards(), files.names()))
     merged: dict[str, Entry] = {}
     for part in parts.values():
         merged.update(part.metadata.entries())

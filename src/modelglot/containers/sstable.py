@@ -32,10 +32,13 @@ class Block(NamedTuple):
     codec: str
 
 
-def entries(source: Source, limits: Limits) -> Iterator[tuple[bytes, bytes]]:
+Skipped = list[tuple[bytes, bytes]]  # damaged blocks: keys after the first one, up to the second
+
+
+def entries(source: Source, limits: Limits, skipped: Skipped | None = None) -> Iterator[tuple[bytes, bytes]]:
     """Every key with its value, in the order of the keys; see `blocks` and `block_entries`."""
     last: bytes | None = None
-    for block in blocks(source, limits):
+    for block in blocks(source, limits, skipped):
         with located(path=source.path):
             for key, at, length in block_entries(block.data, block.offset):
                 if last is not None and key <= last:
@@ -44,8 +47,8 @@ def entries(source: Source, limits: Limits) -> Iterator[tuple[bytes, bytes]]:
                 yield key, block.data[at : at + length]
 
 
-def blocks(source: Source, limits: Limits) -> Iterator[Block]:
-    """The blocks of entries in order.
+def blocks(source: Source, limits: Limits, skipped: Skipped | None = None) -> Iterator[Block]:
+    """The blocks of entries in order. Damaged ones are added to ``skipped`` and passed over, where that is given.
 
     Raises DamagedFileError for a wrong checksum or a cut file, InvalidFileError for what breaks the specification.
     """
@@ -54,10 +57,20 @@ def blocks(source: Source, limits: Limits) -> Iterator[Block]:
         meta, at = _handle(footer, 0)
         index, _ = _handle(footer, at)
         places = _block(source, index, limits)
-        for _, start, _ in block_entries(places.data, index[0]):
+        last = b""
+        for key, start, _ in block_entries(places.data, index[0]):
             place, _ = _handle(places.data, start)
-            yield _block(source, place, limits)
-        _block(source, meta, limits)  # filters and the like, which nobody needs: only checked
+            try:
+                block = _block(source, place, limits)
+            except DamagedFileError:
+                if skipped is None:
+                    raise
+                skipped.append((last, key))
+            else:
+                yield block
+            last = key
+        if skipped is None:
+            _block(source, meta, limits)  # filters and the like, which nobody needs: only checked
 
 
 def _footer(source: Source) -> bytes:

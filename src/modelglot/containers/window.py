@@ -6,6 +6,7 @@ from modelglot.core.errors import DamagedFileError, LimitError
 from modelglot.core.format import Source
 
 FIRST, MOST = 64 << 10, 1 << 20
+_FAR = 8 << 20
 
 
 class Window:
@@ -14,7 +15,7 @@ class Window:
     Nothing is allocated for a length before it was held against the bytes that are left. ``limit`` bounds the header.
     """
 
-    __slots__ = ("_next", "data", "limit", "pos", "size", "source", "start")
+    __slots__ = ("_far", "_next", "data", "limit", "pos", "size", "source", "start")
 
     def __init__(self, source: Source, limit: int) -> None:
         self.source = source
@@ -24,6 +25,7 @@ class Window:
         self.start = 0
         self.pos = 0
         self._next = FIRST
+        self._far = bool(getattr(source, "far", False))
 
     @property
     def offset(self) -> int:
@@ -47,8 +49,13 @@ class Window:
                 )
             self.data = self.source.pread(here, min(self.size - here, max(count, self._next)))
             self.start, self.pos = here, 0
-            self._next = min(self._next * 4, MOST)
+            self._next = FIRST if self._far else min(self._next * 4, MOST)
         return self.pos
+
+    def expect(self, count: int) -> None:
+        """About so many bytes follow: from far away they come in one request, from a disk in windows all the same."""
+        if self._far:
+            self._next = max(FIRST, min(count + count // 32, _FAR))
 
     def take(self, count: int, what: str) -> bytes:
         begin = self.need(count, what)

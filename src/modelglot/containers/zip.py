@@ -24,6 +24,7 @@ __all__ = ["Archive", "Member", "visible_names"]
 
 _LOCAL = struct.Struct("<4s2xHH4xIIIHH")  # signature flags method crc stored size name extra
 _NEAR, _WINDOW = 32768, 1 * MIB
+_SAMPLED, _ALIGNED = 2, 64
 
 
 class Archive:
@@ -44,7 +45,8 @@ class Archive:
             self.members = zip_directory.parse(source.pread(end.offset, end.size), end, limits)
             self._directory = end.offset
             self.trailing = end.trailing  # bytes after the archive
-            self._starts = self._locate()
+            ordered = sorted(self.members, key=itemgetter(1))  # by header
+            self._starts = self._deduced(ordered) or self._locate(ordered)
         if end.shift:
             self._note("zip-prefix", f"{end.shift:,} bytes before the zip archive, which readers skip")
         if end.trailing:
@@ -103,9 +105,34 @@ class Archive:
             )
         return data
 
-    def _locate(self) -> dict[int, int]:
+    def _deduced(self, ordered: list[Member]) -> dict[int, int] | None:
+        """Of a file far away, where each local header is a request: data offsets from the few that are near at hand.
+
+        PyTorch aligns data to 64 bytes and puts a descriptor after each, longer beyond 4 GB: the data of a member end
+        that much before the next one. None where that does not fit, or the file is near.
+        """
+        if not getattr(self.source, "far", False) or len(ordered) < 2 * _SAMPLED:
+            return None
+        ends = [m.header for m in ordered[1:]] + [self._directory]
+        near = [*range(_SAMPLED), *range(len(ordered) - _SAMPLED, len(ordered))]
+        known = self._locate([ordered[n] for n in near])
+        gaps = {(_is_wide(ordered[n]), ends[n] - known[ordered[n].header] - ordered[n].stored) for n in near}
+        after = dict(gaps)
+        if len(after) != len(gaps) or not {_is_wide(m) for m in ordered} <= set(after):
+            return None
+        starts = {m.header: end - after[_is_wide(m)] - m.stored for m, end in zip(ordered, ends, strict=True)}
+        fits = (start % _ALIGNED == 0 and start >= header + 30 for header, start in starts.items())
+        if not all(fits) or any(starts[header] != start for header, start in known.items()):
+            return None
+        self._note(
+            "zip-far",
+            f"{len(ordered) - len(known):,} local zip headers were not read, since the file is not here: places are "
+            "those that the directory and the alignment give",
+        )
+        return starts
+
+    def _locate(self, ordered: list[Member]) -> dict[int, int]:
         """Local header offset -> data offset, with every span checked; reads ahead where headers lie close together."""
-        ordered = sorted(self.members, key=itemgetter(1))  # by header
         starts: dict[int, int] = {}
         pread, unpack, directory = self.source.pread, _LOCAL.unpack_from, self._directory
         window, base, window_end, free, owner, differ = b"", 0, 0, 0, "", 0
@@ -182,3 +209,8 @@ class Archive:
 
     def _note(self, code: str, text: str, level: str = "info") -> None:
         self.notes.append(Note(code, text, level))
+
+
+def _is_wide(member: Member) -> bool:
+    """Whether its numbers need zip64."""
+    return max(member.header, member.stored, member.size) >= 0xFFFFFFFF

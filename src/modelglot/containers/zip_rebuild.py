@@ -7,11 +7,14 @@ signature; PyTorch and Python's zipfile do. Specification: PKWARE APPNOTE 6.3.10
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from modelglot.containers.zip_directory import CENTRAL, END, LOCAL
+from modelglot.containers.zip_directory import CENTRAL, END, END64, LOCAL, LOCATOR64
 from modelglot.core.format import Source
+from modelglot.core.layout import align
+from modelglot.sources.mended import Mended
+from modelglot.sources.part import Part
 
 _LOCAL = struct.Struct("<4s2xHH4xIIIHH")  # signature flags method crc stored size name extra
 _ENTRY = struct.Struct("<4sHHHHIIIIHHHHHII")
@@ -31,6 +34,46 @@ class Whole(NamedTuple):
     crc: int
     stored: int
     size: int
+
+
+Lacking = Callable[[Source, list[Whole]], Iterable[Whole]]  # members that the whole ones of an archive speak of
+
+
+def archives(source: Source, lacking: Lacking | None = None) -> Iterator[Mended]:
+    """The archives of a file, each with a directory of the members that are whole, and of the ``lacking`` ones.
+
+    Each end record closes an archive; what follows the last one is an archive that was cut off.
+    """
+    for begin, end, closed in _spans(source):
+        part = Part(source, begin, end - begin)
+        members = list(whole_members(part))
+        there, at, patches = {m.name for m in members}, align(end - begin, 64), list[tuple[int, bytes]]()
+        for member in [m for m in (lacking(part, members) if lacking else ()) if m.name not in there]:
+            head = local(member)
+            members.append(member._replace(header=at))
+            patches.append((at, head))
+            at += len(head) + member.stored
+        tail = directory(members, at)
+        yield Mended(source, begin, end, at + len(tail), [*patches, (at, tail)], cut=not closed)
+
+
+def _spans(source: Source) -> Iterator[tuple[int, int, bool]]:
+    """(begin, end, whether an end record closes it)."""
+    at, begin = 0, 0
+    while at < source.size:
+        data = source.pread(at, min(_STEP, source.size - at))
+        found = data.find(END)
+        if found >= 0 and at + found + 22 <= source.size:
+            end = at + found + 22
+            if source.pread(begin, 4) == LOCAL:
+                yield begin, end, True
+            begin = at = end
+        elif at + len(data) >= source.size:
+            break
+        else:
+            at += len(data) - 3
+    if begin < source.size and source.pread(begin, min(4, source.size - begin)) == LOCAL:
+        yield begin, source.size, False
 
 
 def whole_members(source: Source) -> Iterator[Whole]:
@@ -100,8 +143,6 @@ def directory(members: Iterable[Whole], offset: int) -> bytes:
         )
         made += name + extra
         count += 1
-    from modelglot.containers.zip_directory import END64, LOCATOR64
-
     end64 = struct.pack("<4sQHHIIQQQQ", END64, 44, 45, 45, 0, 0, count, count, len(made), offset)
     locator = struct.pack("<4sIQI", LOCATOR64, 0, offset + len(made), 1)
     end = _END.pack(END, 0, 0, 0xFFFF, 0xFFFF, _ALL, _ALL, 0)

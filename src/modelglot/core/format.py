@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from modelglot.core.errors import UnsupportedError
 from modelglot.core.layout import Layout, Options
@@ -82,6 +82,10 @@ class FileSet(Protocol):
         """Names in the folder, sorted; with ``/`` for ``depth`` levels of sub-folders."""
         ...
 
+    def present(self, names: Iterable[str]) -> set[str]:
+        """Those of ``names`` that are there. A web server lists nothing, but can be asked for each."""
+        ...
+
     def open(self, name: str) -> Source:
         """Raises UnsafeContentError for a name that leaves the folder, CannotOpenError where there is no file."""
         ...
@@ -118,6 +122,18 @@ class Format(Protocol):
 
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
         """Constructs that would run or fetch something; nothing is imported, called or unpickled."""
+        ...
+
+
+@runtime_checkable
+class Salvager(Protocol):
+    """A format of which something can be had when a file is damaged."""
+
+    info: FormatInfo
+
+    def salvage(self, files: FileSet, limits: Limits) -> Model:
+        """`read` of what is left. Extents may end after their file, where a header says so; a tensor that cannot be had
+        is `Missing`; a note ``cut-off`` says what else is lost. Raises DamagedFileError where nothing can be read."""
         ...
 
 

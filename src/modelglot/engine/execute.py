@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from modelglot.core.errors import DamagedFileError, ModelFileError, PlanError, located
+from modelglot.core.errors import CannotOpenError, DamagedFileError, ModelFileError, PlanError, located
 from modelglot.core.notes import Note
 from modelglot.core.unusual import Unusual
 from modelglot.engine.journal import Journal
@@ -18,6 +18,7 @@ from modelglot.engine.pool import Pool, SourcePool
 from modelglot.engine.stream import CHUNK, chunks
 from modelglot.engine.unusual import unusual_notes
 from modelglot.sources.checksums import Checksum, checksum
+from modelglot.sources.opening import open_sink
 from modelglot.sources.sink import Sink, start_writeback, write_all, writing
 
 FLUSH_EVERY = 1 << 30  # bytes between syncs that let a killed run go on
@@ -79,15 +80,20 @@ def execute(
     """Write the plan's files to ``target`` atomically.
 
     ``verify`` reads the written files back, with the target's own reader, before they are published. Raises
-    TargetExistsError, CannotWriteError, PlanError, DamagedFileError; a run that was interrupted or met an I/O error
-    keeps its work folder for ``resume``.
+    TargetExistsError, CannotWriteError, PlanError, DamagedFileError, CannotOpenError; a run that was interrupted or
+    could not read on keeps its work folder for ``resume``.
     """
     names = [f.name for f in plan.layout.files]
     _check_not_source(plan, target, names)
     pool = sources or SourcePool(plan.sources)
-    with Sink(target, names, folder=plan.folder, force=force) as sink:
+    with open_sink(target, names, folder=plan.folder, force=force) as sink:
+        _check_not_below(plan, sink.work)
         resuming = sink.open(resume=resume)
+        sink.keep = (
+            resuming  # `--resume` with other options is refused, and takes nothing from a run with the right ones
+        )
         run = _Run(plan, sink, pool, on_event, resuming)
+        sink.keep = False
         try:
             run.write(threads or min(4, os.cpu_count() or 1))
             pool.check_unchanged()
@@ -97,9 +103,14 @@ def execute(
                     run.report(0, "reading back")
                     _compare(run.digests(), verify(sink.work, names))
                 syncing.result()
+            sink.check_in_place()
             sink.publish()
         except KeyboardInterrupt:
             sink.keep = True
+            raise
+        except CannotOpenError as error:  # a disk or a network that may be back later
+            sink.keep = run.hold()
+            error.hint = error.hint or ("`--resume` goes on from here" if sink.keep else None)
             raise
         finally:
             run.close()
@@ -114,6 +125,14 @@ def _check_not_source(plan: Plan, target: str, names: list[str]) -> None:
     for path in outputs:
         if os.path.realpath(path) in sources or any(_same(path, s) for s in sources):
             raise PlanError("the target is one of the files that are read", path=path, hint="write to another name")
+
+
+def _check_not_below(plan: Plan, work: str) -> None:
+    """The work folder of a run that was killed holds a file that somebody wants: it would be cleared first."""
+    for ref in plan.sources:
+        if os.path.realpath(ref.path).startswith(os.path.realpath(work) + os.sep):
+            hint = "move it, or write to another name"
+            raise PlanError("a file that is read lies in the work folder of the target", path=ref.path, hint=hint)
 
 
 def _same(a: str, b: str) -> bool:
@@ -258,6 +277,14 @@ class _Run:
             for fd in self.fds:
                 os.fsync(fd)
         self.journal.flush()
+
+    def hold(self) -> bool:
+        """Write down how far it came, for another run to go on; False where there is nothing to go on from."""
+        try:
+            self.sync()
+        except ModelFileError:
+            return False
+        return bool(self._digests)
 
     def digests(self) -> dict[str, str]:
         """By tensor name; side files have none."""

@@ -40,11 +40,13 @@ class Journal:
         if resume:
             self.done = self._load(print_of)
         if not self.done:
-            os.ftruncate(fd, 0)
+            with writing("journal"):
+                os.ftruncate(fd, 0)
             self._write([print_of])
 
     def _load(self, expected: str) -> dict[int, str]:
-        raw = os.pread(self._fd, os.fstat(self._fd).st_size, 0)
+        with writing("journal"):
+            raw = os.pread(self._fd, os.fstat(self._fd).st_size, 0)
         lines = raw.split(b"\n")[:-1]  # a torn last line has no newline
         if not lines:
             return {}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from threading import Lock
 from typing import Protocol
 
 from modelglot.core.errors import PlanError
 from modelglot.core.format import Source
 from modelglot.core.model import FileRef
-from modelglot.sources.file import MOST_OPEN, FileSource
+from modelglot.sources.file import MOST_OPEN
+from modelglot.sources.opening import AnySource, open_source
 
 
 class Pool(Protocol):
@@ -25,14 +25,14 @@ class SourcePool:
 
     def __init__(self, refs: tuple[FileRef, ...]) -> None:
         self._refs = refs
-        self._open: dict[int, FileSource] = {}
+        self._open: dict[int, AnySource] = {}
         self._lock = Lock()
 
-    def __call__(self, number: int) -> FileSource:
+    def __call__(self, number: int) -> AnySource:
         with self._lock:
             if number not in self._open:
                 ref = self._refs[number]
-                source = FileSource(ref.path)
+                source = open_source(ref.path)
                 if ref.stamp and source.stamp != ref.stamp:
                     raise PlanError("the file changed since it was inspected", path=ref.path, hint="run it again")
                 if len(self._open) >= MOST_OPEN:
@@ -47,9 +47,7 @@ class SourcePool:
             self._check(number)
 
     def _check(self, number: int) -> None:
-        source = self._open[number]
-        status = os.fstat(source.fileno())
-        if (status.st_size, status.st_mtime_ns, status.st_ino) != source.stamp:
+        if self._open[number].changed():
             raise PlanError("the file changed while it was read", path=self._refs[number].path)
 
     def close(self) -> None:

@@ -109,7 +109,8 @@ class _Checkpoint:
         self.weights, self.ranks = weights, ranks
         self.stage = _stage(ranks[0])
         count = ranks[0].at(_KEY, "partition_count")
-        count = max(count.items) if isinstance(count, Node) and count.items else count
+        if isinstance(count, Node):
+            count = max((n for n in count.items if type(n) is int), default=None)
         if type(count) is not int or count != len(ranks):
             raise DamagedFileError(f"{len(ranks)} partitions are there, {count} were written")
         if self.stage == 3 and len(weights) != len(ranks):
@@ -145,9 +146,12 @@ class _Checkpoint:
     def _cut(self, shapes: Shapes, parts: list[Tensor], group: int) -> Iterator[tuple[str, Tensor]]:
         """Stages 1 and 2: the parts of all ranks in a row, the weights one after another in them."""
         paddings = self.ranks[0].at(_KEY, "param_alignment_paddings")
-        gaps = (
-            items(items(paddings, "paddings")[group], "paddings") if isinstance(paddings, Node) else [0] * len(shapes)
-        )
+        gaps = [0] * len(shapes)
+        if isinstance(paddings, Node):
+            groups = items(paddings, "paddings")
+            gaps = items(groups[group], "paddings") if group < len(groups) else []
+        if len(gaps) != len(shapes) or not all(type(gap) is int and gap >= 0 for gap in gaps):
+            raise InvalidFileError(f"{len(shapes)} weights need as many paddings")
         at = 0
         for (name, shape), gap in zip(shapes, gaps, strict=True):
             yield name, _whole(name, shape, list(_between(parts, at, prod(shape))))

@@ -6,7 +6,7 @@ Specification: github.com/huggingface/safetensors (README, "Format").
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from math import prod
 from typing import Any
 
@@ -14,13 +14,14 @@ from modelglot.containers import strict_json
 from modelglot.core.dtype import DTYPES, DType
 from modelglot.core.encoding import plain_encoding
 from modelglot.core.errors import DamagedFileError, InvalidFileError, ModelFileError, located, printable
-from modelglot.core.format import FileSet, FormatInfo, Match, Probe
+from modelglot.core.format import FileSet, FormatInfo, Match, Probe, Source
 from modelglot.core.layout import Layout, Options, OutFile, Piece, Slot, align, shard
 from modelglot.core.limits import Limits
 from modelglot.core.metadata import Metadata
 from modelglot.core.model import Model, ties
 from modelglot.core.notes import Finding, Loss
 from modelglot.core.tensor import Extent, Stored, Tensor
+from modelglot.sources.mended import Mended
 
 INDEX = "model.safetensors.index.json"
 SUFFIX = ".safetensors"
@@ -68,17 +69,27 @@ class Safetensors:
         return None
 
     def read(self, files: FileSet, limits: Limits) -> Model:
+        return self._read(files, limits, self._read_one)
+
+    def salvage(self, files: FileSet, limits: Limits) -> Model:
+        """Also of several files that were put into one."""
+        return self._read(files, limits, self._salvage_one, damaged=True)
+
+    def _read(
+        self, files: FileSet, limits: Limits, one: Callable[[FileSet, Limits, str], Model], *, damaged: bool = False
+    ) -> Model:
         name = files.primary or self._main(files)
         if name.endswith(".json"):
             from modelglot.containers.shard_index import read_index, read_sharded
 
             index = read_index(files, name, limits)
+            return read_sharded(files, limits, index, lambda n: one(files, limits, n), self.info.name, damaged=damaged)
+        return one(files, limits, name)
 
-            def one(shard: str) -> Model:
-                return self._read_one(files, limits, shard)
+    def _salvage_one(self, files: FileSet, limits: Limits, name: str) -> Model:
+        from modelglot.containers.salvage import joined
 
-            return read_sharded(files, limits, index, one, self.info.name)
-        return self._read_one(files, limits, name)
+        return joined(files, name, _parts(files.open(name), limits), lambda part: self._read_one(part, limits, name))
 
     def _main(self, files: FileSet) -> str:
         """The file that stands for a folder: its index, `model.safetensors`, or the only one there is."""
@@ -214,6 +225,20 @@ def _header(pread: Any, size: int, limits: Limits) -> tuple[dict[str, Any], int]
     with located(base=8):
         header = strict_json.loads(raw, what="the header")
     return header, 8 + length
+
+
+def _parts(source: Source, limits: Limits) -> Iterator[Mended]:
+    """Files that were put one after another, each as long as its header says; what follows the last is no tensor."""
+    at, follows = 0, True
+    while follows:
+        with located(path=source.path, base=at):
+            rest = Mended(source, at, source.size, source.size - at)
+            header, start = _header(rest.pread, rest.size, limits)
+        places: list[Any] = [e.get("data_offsets") for e in header.values() if isinstance(e, dict)]
+        size = start + max((p[1] for p in places if _naturals(p) and len(p) == 2), default=0)
+        end = min(at + size, source.size)
+        yield Mended(source, at, end, size)
+        at, follows = end, end + 9 <= source.size and source.pread(end + 8, 1) == b"{"
 
 
 def _metadata(value: Any) -> Metadata:

@@ -46,6 +46,14 @@ class TorchLegacy(ReadOnly):
             return reading.model(files, self.info.name, read_tar(files, name, limits), "tar")
         return reading.model(files, self.info.name, read_legacy(files, name, limits))
 
+    def salvage(self, files: FileSet, limits: Limits) -> Model:
+        """Not of the tar form: it names the storages that are cut off nowhere else."""
+        from modelglot.containers.torch_checkpoint.salvage import salvage_file
+
+        if files.primary is None or not is_legacy(files.open(files.primary).pread(0, 64)):
+            return self.read(files, limits)
+        return salvage_file(files, limits, files.primary)
+
     def hazards(self, files: FileSet, limits: Limits) -> Iterable[Finding]:
         from modelglot.containers.torch_checkpoint.hazards import file_hazards
 

@@ -6,6 +6,7 @@ Source: the behaviour of ``torch.save`` and ``torch.load`` of PyTorch 1.6 to 2.1
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from modelglot.containers.torch_checkpoint import detect
 from modelglot.containers.torch_checkpoint.dtype_names import DTYPES
@@ -16,6 +17,9 @@ from modelglot.core.limits import Limits
 from modelglot.core.model import Model, flat_tree
 from modelglot.core.notes import Finding, Loss
 from modelglot.core.tree import Node, TensorRef
+
+if TYPE_CHECKING:
+    from modelglot.containers.torch_checkpoint.folder import ReadOne
 
 _NAME = "pytorch_model.bin"
 _SLICES = 79  # how sure a folder in Meta's layout is
@@ -48,14 +52,25 @@ class TorchZip:
         return Match(98, "a zip with data.pkl") if detect.zip_kind(probe) == "torch-zip" else None
 
     def read(self, files: FileSet, limits: Limits) -> Model:
-        from modelglot.containers.torch_checkpoint.folder import read_file, read_slices
+        from modelglot.containers.torch_checkpoint.folder import read_file
+
+        return self._read(files, limits, read_file)
+
+    def salvage(self, files: FileSet, limits: Limits) -> Model:
+        from modelglot.containers.torch_checkpoint.salvage import salvage_file
+
+        return self._read(files, limits, salvage_file, damaged=True)
+
+    def _read(self, files: FileSet, limits: Limits, one: ReadOne, *, damaged: bool = False) -> Model:
+        """The file or folder, each of its files read by ``one``."""
+        from modelglot.containers.torch_checkpoint.folder import read_slices
 
         name = files.primary
         if name is None:
             found = detect.folder_choice(tuple(files.names()))
             slices = detect.consolidated(tuple(files.names()))
             if slices and (found is None or found[1] < _SLICES):
-                return read_slices(files, limits, slices)
+                return read_slices(files, limits, slices, one)
             if found is None:
                 raise InvalidFileError(
                     "the folder holds no PyTorch file, or several", path=files.root, hint="name one of the files"
@@ -65,8 +80,10 @@ class TorchZip:
             from modelglot.containers.shard_index import read_index, read_sharded
 
             index = read_index(files, name, limits)
-            return read_sharded(files, limits, index, lambda shard: read_file(files, limits, shard), self.info.name)
-        return read_file(files, limits, name)
+            return read_sharded(
+                files, limits, index, lambda shard: one(files, limits, shard), self.info.name, damaged=damaged
+            )
+        return one(files, limits, name)
 
     def losses(self, model: Model) -> Iterable[Loss]:
         from modelglot.containers.torch_checkpoint import writing

@@ -46,9 +46,7 @@ class TorchScript(ReadOnly):
         from modelglot.containers.torch_checkpoint.archive import TorchArchive
         from modelglot.containers.torch_checkpoint.reading import model
 
-        if files.primary is None:
-            raise InvalidFileError("a folder is not one file", path=files.root, hint="name the file")
-        archive = TorchArchive(files, files.primary, limits)
+        archive = TorchArchive(files, self._name(files), limits)
         if archive.is_package:
             raise UnsupportedError(
                 "is a torch.package archive: Python code with pickles",
@@ -72,6 +70,22 @@ class TorchScript(ReadOnly):
             )
         )
         return model(files, self.info.name, parts)
+
+    def salvage(self, files: FileSet, limits: Limits) -> Model:
+        from modelglot.containers.salvage import joined
+        from modelglot.containers.torch_checkpoint.salvage import storages
+        from modelglot.containers.zip_rebuild import archives
+
+        name = self._name(files)
+        rest = "the archive is cut off: constants and code that followed are lost"
+        parts = archives(files.open(name), storages(limits))
+        return joined(files, name, parts, lambda part: self.read(part, limits), rest)
+
+    @staticmethod
+    def _name(files: FileSet) -> str:
+        if files.primary is None:
+            raise InvalidFileError("a folder is not one file", path=files.root, hint="name the file")
+        return files.primary
 
     def _drop_empty(self, archive: TorchArchive, parts: Parts) -> None:
         """Tensors without elements that are neither parameter nor buffer: scratch of the code, not weights."""

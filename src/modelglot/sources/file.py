@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
 
 from modelglot.core.errors import CannotOpenError, DamagedFileError, UnsafeContentError
 from modelglot.core.model import FileRef
+from modelglot.sources.names import check_name
 
 HEAD, TAIL = 4096, 65536
 MOST_OPEN = 256  # files at a time: checkpoints in folders can have thousands, systems allow 1,024
@@ -32,8 +33,10 @@ class FileSource:
         self.size = status.st_size
         self.stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
 
-    def fileno(self) -> int:
-        return self._fd
+    def changed(self) -> bool:
+        """Whether the file is another one than when it was opened."""
+        status = os.fstat(self._fd)
+        return (status.st_size, status.st_mtime_ns, status.st_ino) != self.stamp
 
     def pread(self, offset: int, length: int) -> bytes:
         """Exactly ``length`` bytes at ``offset``. Nothing is allocated before both were held against the size."""
@@ -133,6 +136,9 @@ class LocalFiles:
     def names(self, depth: int = 1) -> tuple[str, ...]:
         return list_names(self.root or ".", depth)
 
+    def present(self, names: Iterable[str]) -> set[str]:
+        return set(names) & set(self.names())
+
     def open(self, name: str) -> FileSource:
         if name not in self._sources:
             if len(self._sources) >= MOST_OPEN:
@@ -157,17 +163,7 @@ class LocalFiles:
 
     def _resolve(self, name: str) -> str:
         """The path of a name from a file, which may not leave the folder by itself or through a link."""
-        parts = name.replace("\\", "/").split("/")
-        if (
-            not name
-            or "\0" in name
-            or name.startswith(("/", "~"))
-            or ".." in parts
-            or (os.name == "nt" and ":" in name)
-        ):
-            raise UnsafeContentError(
-                "names a file outside its folder, which was not opened", path=self.root, member=name
-            )
+        parts = check_name(name, self.root)
         path = os.path.join(self.root, *parts)
         linked = os.path.islink(path) or len(parts) > 1  # a folder on the way may be a link as well
         if name != self.primary and linked and not link_stays(path, self.root):

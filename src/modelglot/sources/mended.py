@@ -5,7 +5,7 @@ Nothing of the zeros is ever written: tensors that reach into them are marked mi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from modelglot.core.errors import DamagedFileError
 from modelglot.core.format import FileSet, Source
@@ -13,23 +13,34 @@ from modelglot.core.model import FileRef
 
 
 class Mended:
-    """``size`` bytes: those of ``source`` from ``begin`` to ``end``, then zeros, with ``patches`` (offset, bytes)."""
+    """``size`` bytes: those of ``source`` from ``begin`` to ``end``, then zeros, with ``patches`` (offset, bytes).
+
+    ``cut`` where there was more, of which nothing is known.
+    """
 
     def __init__(
-        self, source: Source, begin: int, end: int, size: int, patches: Sequence[tuple[int, bytes]] = ()
+        self,
+        source: Source,
+        begin: int,
+        end: int,
+        size: int,
+        patches: Sequence[tuple[int, bytes]] = (),
+        *,
+        cut: bool = False,
     ) -> None:
-        self.path, self.size = source.path, size
-        self._source, self._begin, self._real, self._patches = source, begin, end - begin, patches
+        self.path, self.size, self.cut = source.path, size, cut
+        self.begin, self.real = begin, end - begin  # where it starts in its file, and how many bytes it has there
+        self._source, self._patches = source, patches
 
     def pread(self, offset: int, length: int) -> bytes:
         if offset < 0 or length < 0 or offset + length > self.size:
             raise DamagedFileError("data ends after the end of the file", path=self.path, offset=offset)
-        there = max(0, min(length, self._real - offset))
+        there = max(0, min(length, self.real - offset))
         if there == length:
-            return self._source.pread(self._begin + offset, length)
+            return self._source.pread(self.begin + offset, length)
         made = bytearray(length)
         if there:
-            made[:there] = self._source.pread(self._begin + offset, there)
+            made[:there] = self._source.pread(self.begin + offset, there)
         for at, data in self._patches:
             low, high = max(at, offset), min(at + len(data), offset + length)
             if low < high:
@@ -50,6 +61,9 @@ class MendedFiles:
 
     def names(self, depth: int = 1) -> Sequence[str]:
         return self._files.names(depth)
+
+    def present(self, names: Iterable[str]) -> set[str]:
+        return self._files.present(names)
 
     def open(self, name: str) -> Source:
         return self._source if name == self._name else self._files.open(name)

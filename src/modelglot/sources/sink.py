@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from modelglot.core.errors import CannotWriteError, TargetExistsError, printable
 from modelglot.sources.file import reason
-
-JOURNAL = "modelglot-journal"
+from modelglot.sources.work_folder import JOURNAL, WorkFolder
 
 
 class Sink:
@@ -26,26 +24,34 @@ class Sink:
 
     def __init__(self, target: str, names: list[str], *, folder: bool, force: bool = False) -> None:
         self.target = target.rstrip("/") or target
+        if "://" in target:
+            raise CannotWriteError("this is written to a path only", path=target, hint="upload it afterwards")
         for name in names:  # they come from our own layouts; this is the second lock on that door
             if not name or name.startswith("/") or "\0" in name or ".." in name.replace("\\", "/").split("/"):
                 raise CannotWriteError(f"{printable(name, code=True)} is no name for an output", path=target)
         self.names = names
         self.folder = folder
         self.keep = False
-        self._check(force)
+        self._force = force
+        self._check()
         parent, name = os.path.split(os.path.abspath(self.target))
         if folder and names and os.path.isdir(self.target):
             parent, name = os.path.join(parent, name), os.path.basename(names[0])
         self.work = os.path.join(parent, f".{name}.modelglot")
-        self._lock = -1
+        self._inside = WorkFolder(self.work, self.target)
 
-    def _check(self, force: bool) -> None:
+    def _check(self) -> None:
+        if self.folder and os.path.islink(self.target) and not os.path.isdir(self.target):
+            raise CannotWriteError("the target is a link to nothing", path=self.target, hint="give another path")
+        for path in self._folders():
+            if os.path.islink(path):
+                raise CannotWriteError("a folder of the target is a link", path=path, hint="remove the link")
         for path in self.outputs():
             if os.path.islink(path):
                 raise CannotWriteError("the target is a link", path=path, hint="give the path it points to")
             if os.path.isdir(path):
                 raise TargetExistsError("is a folder", path=path, hint="name a file in it, or use `--to FORMAT`")
-            if os.path.exists(path) and not force:
+            if os.path.exists(path) and not self._force:
                 raise TargetExistsError("exists already", path=path, hint="`--force` replaces it")
         if self.folder and os.path.exists(self.target) and not os.path.isdir(self.target):
             raise TargetExistsError("is a file, and a folder is needed", path=self.target)
@@ -54,38 +60,24 @@ class Sink:
         """Final paths, in the order in which they are published."""
         return [os.path.join(self.target, n) for n in self.names] if self.folder else [self.target]
 
+    def _folders(self) -> set[str]:
+        """Folders that outputs lie in, below the target."""
+        below = {os.path.dirname(name) for name in self.names} if self.folder else set[str]()
+        parts = (folder.split("/")[:n] for folder in below if folder for n in range(1, folder.count("/") + 2))
+        return {os.path.join(self.target, *part) for part in parts}
+
     def open(self, *, resume: bool) -> bool:
-        """Make or take over the work folder. True where there is something to resume. Raises CannotWriteError."""
+        """Make or take over the work folder. True where there is something to resume. Raises CannotWriteError, and
+        TargetExistsError where another run published in the meantime."""
         with writing(self.work):
-            os.makedirs(os.path.dirname(self.work), exist_ok=True)
-            there = os.path.isdir(self.work)
-            os.makedirs(self.work, mode=0o700, exist_ok=True)
-            self._take_lock()
-            if there and not resume:
-                self._clear()
+            there = self._inside.take()
+        self.keep = there  # what another run left is not ours to remove where this one may not begin
+        self._check()
+        self.keep = False
+        if there and not resume:
+            with writing(self.work):
+                self._inside.clear()
         return there and resume
-
-    def _take_lock(self) -> None:
-        self._lock = os.open(self.path(JOURNAL), os.O_RDWR | os.O_CREAT | os.O_APPEND | _NOFOLLOW, 0o600)
-        try:
-            import fcntl
-
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # no advisory locks on this system: the renames still are atomic
-            pass
-        except OSError:
-            os.close(self._lock)
-            self._lock, self.keep = -1, True
-            raise CannotWriteError("another modelglot is writing this target", path=self.target) from None
-
-    def _clear(self) -> None:
-        for entry in os.scandir(self.work):
-            if entry.name == JOURNAL:
-                os.ftruncate(self._lock, 0)
-            elif entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
 
     def path(self, name: str) -> str:
         """Where an output lies until it is published."""
@@ -93,13 +85,25 @@ class Sink:
 
     def create(self, name: str, size: int) -> int:
         """A descriptor of the output, read-write, ``size`` bytes long; contents of an earlier run stay."""
-        path = self.path(name)
-        with writing(path, need=size):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o666)
-            if os.fstat(fd).st_size != size:
-                os.ftruncate(fd, size)
-            return fd
+        with writing(self.path(name), need=size):
+            return self._inside.create(name, size)
+
+    def check_in_place(self) -> None:
+        """To be asked right before `publish`, which works with paths: raises CannotWriteError where the work folder or
+        the one of the target is another than at first, TargetExistsError where a target appeared meanwhile."""
+        with writing(self.target):
+            moved = self._inside.moved()
+        if moved is None and self.folder and self._is_beside() and os.path.islink(self.target):
+            moved = self.target
+        if moved is not None:
+            raise CannotWriteError(
+                "the folder was replaced while it was written to", path=moved, hint="nothing was published"
+            )
+        self._check()
+
+    def _is_beside(self) -> bool:
+        """True where the work folder lies beside the target, which was not there, and not in it."""
+        return os.path.dirname(self.work) != os.path.abspath(self.target)
 
     def check_space(self, need: int) -> None:
         """Refuse early when the disk cannot hold ``need`` more bytes."""
@@ -141,17 +145,15 @@ class Sink:
 
     def journal(self) -> int:
         """Descriptor of the journal, append-only."""
-        return self._lock
+        return self._inside.journal
 
     def __enter__(self) -> Sink:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock >= 0:
-            if not self.keep:
-                shutil.rmtree(self.work, ignore_errors=True)
-            os.close(self._lock)
-            self._lock = -1
+        if not self.keep:
+            self._inside.remove()
+        self._inside.close()
 
 
 @contextmanager
@@ -162,10 +164,8 @@ def replacing(target: str, *, force: bool = False) -> Iterator[str]:
         sink.open(resume=False)
         with writing(target):
             yield sink.path(name)
+        sink.check_in_place()
         sink.publish()
-
-
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 def _umask() -> int:

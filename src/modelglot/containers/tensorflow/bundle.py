@@ -11,10 +11,11 @@ from math import prod
 from typing import Any
 
 from modelglot.containers import sstable
+from modelglot.containers.salvage import CUT
 from modelglot.containers.tensorflow import strings
 from modelglot.containers.tensorflow.dtypes import STRING, Kind, is_quantized, kind
 from modelglot.containers.tensorflow.entry import Entry, Header, entry, header
-from modelglot.containers.tensorflow.prefix import INDEX, data_name
+from modelglot.containers.tensorflow.prefix import DATA, INDEX, data_name
 from modelglot.containers.tensorflow.slices import extent_of, merged, shown, slice_key
 from modelglot.core.dtype import DTYPES
 from modelglot.core.encoding import Opaque
@@ -40,21 +41,32 @@ class Bundle:
     notes: list[Note] = field(default_factory=list)
 
 
-def read_bundle(files: FileSet, prefix: str, limits: Limits) -> Bundle:
-    """Raises DamagedFileError, InvalidFileError and LimitError; a data file that is not there leaves `Missing`."""
+def read_bundle(files: FileSet, prefix: str, limits: Limits, *, damaged: bool = False) -> Bundle:
+    """Raises DamagedFileError, InvalidFileError and LimitError; a data file that is not there leaves `Missing`.
+
+    Of a ``damaged`` bundle blocks of the index with a wrong checksum are passed over (and noted), and tensors may reach
+    beyond their data file.
+    """
     name = prefix + INDEX
     source = files.open(name)
     files.index(name)
     limits.check("header", source.size, "the index of the checkpoint")
-    made = _Reader(files, prefix, limits)
+    made = _Reader(files, prefix, limits, damaged)
+    skipped: sstable.Skipped | None = [] if damaged else None
     with located(path=source.path):
-        made.read(sstable.entries(source, limits))
+        made.read(sstable.entries(source, limits, skipped))
+    made.bundle.notes += [_skipped_note(*keys) for keys in skipped or ()]
     return made.bundle
 
 
+def _skipped_note(after: bytes, last: bytes) -> Note:
+    names = [printable(key.decode("utf-8", "replace"), code=True) for key in (after, last)]
+    return Note(CUT, f"a block of the index is damaged: tensors after {names[0]} and up to {names[1]} are lost")
+
+
 class _Reader:
-    def __init__(self, files: FileSet, prefix: str, limits: Limits) -> None:
-        self.files, self.prefix, self.limits = files, prefix, limits
+    def __init__(self, files: FileSet, prefix: str, limits: Limits, damaged: bool) -> None:
+        self.files, self.prefix, self.limits, self.damaged = files, prefix, limits, damaged
         self.bundle = Bundle()
         self.header = Header(0, False)
         self._shards: dict[int, tuple[int, int, str]] = {}  # shard -> number in the model, size, path
@@ -66,11 +78,10 @@ class _Reader:
         first = True
         for key, value in found:
             if first:
-                if key:
-                    raise InvalidFileError("the index of the checkpoint begins without a header")
-                self.header = self._header(value)
                 first = False
-                continue
+                self.header = self._header(value) if not key else self._header_by_names()
+                if not key:
+                    continue
             if key[0] == 0:
                 self._parts[key] = entry(value)
                 continue
@@ -95,6 +106,13 @@ class _Reader:
         if not 0 < made.shards <= self.limits.entries:
             raise InvalidFileError(f"the index says {made.shards:,} data files")
         return made
+
+    def _header_by_names(self) -> Header:
+        """What names of data files say, where the block with the header is damaged."""
+        counts = {int(m["count"]) for m in map(DATA.match, self._there) if m and m["prefix"] == self.prefix}
+        if not self.damaged or len(counts) != 1:
+            raise InvalidFileError("the index of the checkpoint begins without a header")
+        return Header(counts.pop(), False)
 
     def _add(self, name: str, found: Entry) -> None:
         self.limits.check("name", len(name), "the tensor's name")
@@ -125,7 +143,7 @@ class _Reader:
         if place is None:
             return Missing(f"{data_name(self.prefix, found.shard, self.header.shards)} is missing")
         number, size, path = place
-        if found.offset + found.size > size:
+        if found.offset + found.size > size and not self.damaged:
             raise DamagedFileError(
                 f"data ends {found.offset + found.size - size:,} bytes after the end of the file",
                 path=path,
@@ -152,7 +170,7 @@ class _Reader:
     def _text(self, name: str, found: Entry) -> None:
         """A string tensor read: small ones are metadata, and the graph of objects is one."""
         place = self._shard(found.shard)
-        if place is None:
+        if place is None or (self.damaged and found.offset + found.size > place[1]):
             self.bundle.tensors[name] = self._tensor(name, found, found.shape, kind(found.dtype))
             return
         self.limits.check("index", found.size, "the text's size")
@@ -172,10 +190,12 @@ class _Reader:
         """A variable that was saved in slices: its parts at their places."""
         if word.dtype is None:
             raise InvalidFileError(f"a tensor of {word.word} is stored in slices")
-        whole = Tensor(name, word.dtype, found.shape, Missing("nothing is stored"))
+        whole = Tensor(name, word.dtype, found.shape, Missing("a part of it is not in the index"))
         parts = []
         for part in found.slices:
             shape, at = extent_of(part, found.shape), self._parts.get(slice_key(name, part))
+            if at is None and self.damaged:
+                return whole
             if at is None:
                 raise InvalidFileError(f"the slice {shown(part)} is not in the index")
             if at.dtype != found.dtype or (at.shape and at.shape != shape):

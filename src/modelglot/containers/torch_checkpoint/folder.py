@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from modelglot.containers.torch_checkpoint.detect import is_legacy
@@ -11,6 +12,8 @@ from modelglot.core.format import FileSet
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.tensor import Tensor
+
+ReadOne = Callable[[FileSet, Limits, str], Model]
 
 
 def read_file(files: FileSet, limits: Limits, name: str) -> Model:
@@ -25,7 +28,7 @@ def read_file(files: FileSet, limits: Limits, name: str) -> Model:
     return model(files, "torch-zip", read_zip(files, name, limits))
 
 
-def read_slices(files: FileSet, limits: Limits, names: list[str]) -> Model:
+def read_slices(files: FileSet, limits: Limits, names: list[str], one: ReadOne = read_file) -> Model:
     """The slices of a model in Meta's layout: one as it is, several with the file's stem before their names.
 
     Raises DamagedFileError where a number is left out.
@@ -34,7 +37,7 @@ def read_slices(files: FileSet, limits: Limits, names: list[str]) -> Model:
     gone = next((n for n in wanted if n not in names), None)
     if gone is not None:
         raise DamagedFileError(f"{printable(gone, code=True)} is missing, others of its kind are there")
-    parts = [read_file(files, limits, name) for name in wanted]
+    parts = [one(files, limits, name) for name in wanted]
     if len(parts) == 1:
         return parts[0]
     tensors: dict[str, Tensor] = {}

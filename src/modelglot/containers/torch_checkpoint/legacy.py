@@ -25,8 +25,11 @@ from modelglot.core.tensor import Extent
 from modelglot.core.tree import Inert, Node
 
 
-def read_legacy(files: FileSet, name: str, limits: Limits) -> Parts:
-    """The form of five pickles: magic number, protocol, system, the object, the keys of the storages that follow."""
+def read_legacy(files: FileSet, name: str, limits: Limits, *, damaged: bool = False) -> Parts:
+    """The form of five pickles: magic number, protocol, system, the object, the keys of the storages that follow.
+
+    Storages that are cut off raise DamagedFileError; of a ``damaged`` file they have their place after its end.
+    """
     source = files.open(name)
     number = files.index(name)
     window = Window(source, 0, source.size)
@@ -43,38 +46,43 @@ def read_legacy(files: FileSet, name: str, limits: Limits) -> Parts:
         _system, at = runner.run(at)
         value, at = runner.run(at)
         keys, at = runner.run(at)
-        end = _place_storages(source.pread, source.size, number, keys, storages, homes, at)
+        end = _place_storages(source.pread, source.size, number, keys, storages, homes, at, damaged)
         parts = Parts(named_value(value, window, limits, None))
-    if end != source.size:
+    if end < source.size:
         parts.notes.append(Note("trailing", f"{source.size - end:,} bytes follow the last storage", "warning"))
     return parts
 
 
 class _Counting:
-    """Persistent ids resolved, with the element size of every key remembered: the keys' list does not say it."""
+    """Persistent ids resolved, with the element size and count of every key: the list of keys does not say them."""
 
     def __init__(self, homes: dict[str, Home]) -> None:
-        self.sizes: dict[str, int] = {}
+        self.sizes: dict[str, tuple[int, int]] = {}
         self._load = Storages(homes.get)
 
     def load(self, pid: Any) -> Any:
         made = self._load(pid)
         if isinstance(made, Storage):
-            self.sizes.setdefault(made.key, made.dtype.itemsize)
+            self.sizes.setdefault(made.key, (made.dtype.itemsize, made.count))
         return made
 
 
 def _place_storages(
-    pread: Any, size: int, number: int, keys: Any, storages: _Counting, homes: dict[str, Home], at: int
+    pread: Any, size: int, number: int, keys: Any, storages: _Counting, homes: dict[str, Home], at: int, damaged: bool
 ) -> int:
     """Fills ``homes`` from the storages after the pickles; the offset where the last one ends."""
     for key in as_items(keys) or ():
         text = str(key)
-        width = storages.sizes.get(text)
+        width, expected = storages.sizes.get(text, (None, 0))
         if width is None:
             raise InvalidFileError(
                 f"storage {printable(text, code=True)} belongs to no tensor, so its size is unknown", offset=at
             )
+        if at + 8 > size and damaged:
+            length = expected * width
+            homes[text] = Home(Extent(number, at + 8, length), length)
+            at += 8 + length
+            continue
         if at + 8 > size:
             raise DamagedFileError(
                 f"storage {printable(text, code=True)} begins after the end of the file",
@@ -86,7 +94,7 @@ def _place_storages(
         start, length = at + 8, count * width
         if count < 0:
             raise InvalidFileError(f"storage {printable(text, code=True)} has {count:,} elements", offset=at)
-        if start + length > size:
+        if start + length > size and not damaged:
             raise DamagedFileError(
                 f"storage {printable(text, code=True)} ends {start + length - size:,} bytes after the end of the file",
                 offset=start,

@@ -12,6 +12,7 @@ SAFE, UNKNOWN, UNSAFE = "safe", "unknown", "unsafe"
 ORDER = (SAFE, UNKNOWN, UNSAFE)
 NOTE = "note"  # the severity of what is worth knowing and changes no verdict: a secret, a path of somebody's home
 INCOMPLETE = "incomplete"  # the rule of what could not be read; it never lowers a verdict
+CLOSED = "cannot-open"  # the rule of what is not there, or cannot be opened
 REFUSED = "refused-content"  # the rule of what a reader would have to open or run, and does not
 INVALID = "invalid-structure"  # the rule of what breaks its specification: readers differ in what they make of it
 
@@ -31,7 +32,7 @@ class FileScan:
 
     @property
     def incomplete(self) -> bool:
-        return any(f.rule in (INCOMPLETE, INVALID, REFUSED) for f in self.findings)
+        return any(f.rule in (INCOMPLETE, INVALID, REFUSED, CLOSED) for f in self.findings)
 
     def document(self) -> dict[str, Any]:
         return {
@@ -58,6 +59,11 @@ class ScanReport:
     @property
     def incomplete(self) -> bool:
         return any(f.incomplete for f in self.files)
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """Paths that are not there or cannot be opened."""
+        return tuple(file.path for file in self.files for f in file.findings if f.rule == CLOSED)
 
     def document(self) -> dict[str, Any]:
         counts = {name: sum(f.verdict == name for f in self.files) for name in ORDER}

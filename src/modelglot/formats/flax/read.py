@@ -130,6 +130,7 @@ def _text(source: Source, value: Any) -> str:
 
 def _numbered(node: Any) -> Iterator[Any]:
     """The values of ``{"0": a, "1": b}``, in order."""
-    if isinstance(node, Node):
+    if isinstance(node, Node) and node.is_mapping:
+        values = {key: value for key, value in node.items if isinstance(key, str)}
         for number in range(len(node.items)):
-            yield node.get(str(number))
+            yield values.get(str(number))

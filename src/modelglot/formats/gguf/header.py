@@ -195,6 +195,7 @@ class _Reader:
             window.jump(window.start + position, what)
             self.within_limit()
             count -= done
+            window.expect(count * (position - begin) // max(1, done))  # the rest, if it is like this
 
     def find_bad_string(self, position: int, what: str) -> None:
         """Name the string whose length does not fit: the hot loop does not remember."""

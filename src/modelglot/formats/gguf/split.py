@@ -90,9 +90,9 @@ def _check_split(header: Header, number: int | None, count: int | None) -> None:
 
 
 def _read_set(files: FileSet, limits: Limits, stem: str, count: int, headers: dict[str, Header]) -> Model:
-    there = set(files.names())
-    matches = (m for m in map(SHARD.match, sorted(there)) if m)
-    wanted = [m[0] for m in matches if m["stem"] == stem and int(m["count"]) == count and m["suffix"] == ".gguf"]
+    limits.check("entries", count, "files of the set")
+    there = files.present(f"{stem}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1))
+    wanted = sorted(there)
     missing = count - len(wanted)
     tensors: dict[str, Tensor] = {}
     notes: list[Note] = []

@@ -47,6 +47,11 @@ class Npz:
 
         return read(files, limits)
 
+    def salvage(self, files: FileSet, limits: Limits) -> Model:
+        from modelglot.formats.npz.archive import salvage
+
+        return salvage(files, limits)
+
     def losses(self, model: Model) -> Iterable[Loss]:
         from modelglot.formats.npz.archive import losses
 

@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from modelglot.containers import npy_header
 from modelglot.containers.npy_record import Record, objects_record, tensor_record
 from modelglot.containers.pickle.window import Place, Window
+from modelglot.containers.salvage import joined
 from modelglot.containers.zip import Archive, Member
 from modelglot.containers.zip_layout import Entry, build
+from modelglot.containers.zip_rebuild import archives
 from modelglot.core.encoding import Opaque
 from modelglot.core.errors import DamagedFileError, InvalidFileError, UnsupportedError, located, printable
 from modelglot.core.format import FileSet, Source
@@ -27,9 +29,7 @@ NAME, SUFFIX = "npz", ".npz"
 
 
 def read(files: FileSet, limits: Limits) -> Model:
-    name = files.primary
-    if name is None:
-        raise UnsupportedError("a folder of .npz files is not one model", path=files.root, hint="name one of the files")
+    name = _name(files)
     source = files.open(name)
     number = files.index(name)
     archive = Archive(source, limits)
@@ -62,6 +62,19 @@ def read(files: FileSet, limits: Limits) -> Model:
         sides=tuple(sides),
         notes=(*archive.notes, *notes),
     )
+
+
+def salvage(files: FileSet, limits: Limits) -> Model:
+    """The members that are whole. Nothing in an archive says what else was in it."""
+    name = _name(files)
+    rest = "the archive is cut off, and nothing says what else was in it"
+    return joined(files, name, archives(files.open(name)), lambda part: read(part, limits), rest)
+
+
+def _name(files: FileSet) -> str:
+    if files.primary is None:
+        raise UnsupportedError("a folder of .npz files is not one model", path=files.root, hint="name one of the files")
+    return files.primary
 
 
 def _record(source: Source, archive: Archive, member: Member, number: int, limits: Limits) -> Record | None:

@@ -39,6 +39,11 @@ class Onnx:
 
         return read(files, limits)
 
+    def salvage(self, files: FileSet, limits: Limits) -> Model:
+        from modelglot.formats.onnx.model import read
+
+        return read(files, limits, damaged=True)
+
     def losses(self, model: Model) -> Iterable[Loss]:
         from modelglot.formats.onnx.write import losses
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from modelglot.containers.protobuf import Field
 from modelglot.containers.protobuf_file import message
-from modelglot.core.errors import InvalidFileError, located, printable
+from modelglot.containers.salvage import CUT
+from modelglot.core.errors import DamagedFileError, InvalidFileError, located, printable
 from modelglot.core.format import FileSet
 from modelglot.core.graph import Graph, Signature, counted
 from modelglot.core.layer import KIND, LAYER
@@ -39,14 +40,16 @@ class About:
     properties: dict[str, str] = field(default_factory=dict)
 
 
-def read(files: FileSet, limits: Limits) -> Model:
-    walk, about = walked(files, limits)
+def read(files: FileSet, limits: Limits, *, damaged: bool = False) -> Model:
+    """Of a ``damaged`` file what comes before the damage; its tensors may reach beyond their files."""
+    walk, about = walked(files, limits, damaged=damaged)
     tensors = {name: place.tensor for name, place in walk.places.items()}
     extras = described(walk.nodes, tensors)
     tensors = {n: replace(t, extra={**t.extra, **extras[n]}) if n in extras else t for n, t in tensors.items()}
     container = not walk.nodes and about.properties.pop(MARK, None) is not None
+    cut = any(note.code == CUT for note in walk.notes)
     with located(path=files.refs()[walk.reader.number].path):
-        graph = None if container else _graph(walk, tensors, limits)
+        graph = None if container or cut else _graph(walk, tensors, limits)
     return Model(
         "onnx",
         files.refs(),
@@ -58,17 +61,35 @@ def read(files: FileSet, limits: Limits) -> Model:
     )
 
 
-def walked(files: FileSet, limits: Limits) -> tuple[Walk, About]:
+def walked(files: FileSet, limits: Limits, *, damaged: bool = False) -> tuple[Walk, About]:
     """The graphs of the file, and what its own fields say."""
     name = files.primary or _main(files)
     source = files.open(name)
-    walk, about = Walk(Reader(files, limits, files.index(name, "primary"))), About()
+    walk, about = Walk(Reader(files, limits, files.index(name, "primary"), damaged)), About()
     with located(path=source.path):
-        for part in walk.model(message(source, limits)):
-            _say(part, about)
+        broken = ""
+        try:
+            for part in walk.model(message(source, limits, damaged=damaged)):
+                _say(part, about)
+        except (DamagedFileError, InvalidFileError) as error:
+            if not damaged:
+                raise
+            broken = error.what
+        if broken or walk.reach > source.size:
+            walk.notes.append(_cut_note(walk, broken or "it ends inside of the graph"))
         if not walk.graphs:
             raise InvalidFileError("there is no graph in this file", hint="is it an ONNX file, and whole?")
     return walk, about
+
+
+def _cut_note(walk: Walk, why: str) -> Note:
+    """Tensors that come after the damage are named where nodes use them, like the inputs of the model."""
+    names = walk.unmade()
+    shown = ", ".join(printable(n, code=True) for n in names[:20]) + f" and {len(names) - 20:,} more" * (
+        len(names) > 20
+    )
+    taken = f"; what its nodes take and is not there: {shown} (inputs of the model are among them)" * bool(names)
+    return Note(CUT, f"the file is not whole ({why}), what follows is lost, and so is the graph{taken}")
 
 
 def _main(files: FileSet) -> str:
@@ -132,7 +153,7 @@ def _unnamed(tensors: Mapping[str, Tensor]) -> Iterator[Note]:
 
 
 def _notes(about: About, walk: Walk) -> Iterator[Note]:
-    if not about.opsets and walk.nodes:
+    if not about.opsets and walk.nodes and not any(note.code == CUT for note in walk.notes):
         yield Note("no-opset", "no operator set is named: the end of the file may be missing", "warning")
     sparse = [name for name, place in walk.places.items() if "onnx:sparse" in place.tensor.extra]
     if sparse:

@@ -79,11 +79,13 @@ def pair(entry: Field) -> tuple[str, str]:
 
 @dataclass(slots=True)
 class Reader:
-    """What a tensor needs of its surroundings: ``number`` is the model file's among the files."""
+    """What a tensor needs of its surroundings: ``number`` is the model file's among the files. Of ``damaged`` files
+    external data may end after its file."""
 
     files: FileSet
     limits: Limits
     number: int
+    damaged: bool = False
 
     def tensor(self, name: str, proto: Proto, extra: Mapping[str, Any]) -> Tensor:
         dtype = ELEMENTS.get(proto.kind)
@@ -129,7 +131,7 @@ class Reader:
             raise UnsafeContentError(
                 f"its external data {error.what}", path=error.path, member=error.member, hint="do not trust this file"
             ) from None
-        if offset + length > source.size:
+        if offset + length > source.size and not self.damaged:
             raise DamagedFileError(
                 f"its external data ends {offset + length - source.size:,} bytes after the end of the file",
                 path=source.path,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from modelglot.containers.protobuf import VARINT, Field, varints
-from modelglot.core.errors import ModelFileError, printable
+from modelglot.core.errors import DamagedFileError, ModelFileError, printable
 from modelglot.core.notes import Note
 from modelglot.core.tensor import EMPTY, Stored, Tensor
 from modelglot.formats.onnx.tensors import Proto, Reader, parse
@@ -98,6 +98,7 @@ class Walk:
     about: dict[str, str] = field(default_factory=dict)  # name and doc string of the main graph
     main: Scope = field(default_factory=Scope)
     graphs: int = 0
+    reach: int = 0  # the end of the graph, as the file says it
     again: dict[str, int] = field(default_factory=dict)  # names that were met before, and the last number given
 
     def model(self, parts: Iterable[Field]) -> Iterator[Field]:
@@ -120,6 +121,7 @@ class Walk:
         around = (*around, whole)
         outermost = scope is self.main
         self.graphs += 1
+        self.reach = max(self.reach, whole.at + whole.length)
         for part in whole.fields():
             number = part.number
             if number == NODE:
@@ -230,6 +232,8 @@ class Walk:
         self, span: Field, proto: Proto, name: str, scope: Scope, around: tuple[Field, ...], *,
         initializer: bool = False, extra: dict[str, Any] | None = None, visible: bool = True,
     ) -> None:  # fmt: skip
+        if initializer and not name and self.reader.damaged:
+            raise DamagedFileError("a tensor is cut off before its name", offset=span.at)
         full = scope.prefix + name
         if full in self.places or full in self.texts:
             full = self._numbered(full)
@@ -255,6 +259,12 @@ class Walk:
         data = (place.tensor.data for place in self.places.values())
         numbers = {extent.file for d in data if isinstance(d, Stored) for extent in d.extents}
         return numbers - {self.reader.number}
+
+    def unmade(self) -> list[str]:
+        """Values that nodes take and that nothing in sight makes: inputs of the graph, and what was not read."""
+        made = {value for node in self.nodes for value in node.outputs}
+        taken = {v: None for node in self.nodes for v in node.inputs if v not in made and not node.scope.find(v)}
+        return [value for value in taken if value]
 
     def _numbered(self, name: str) -> str:
         """Another name for a tensor whose own is taken."""

@@ -54,6 +54,11 @@ class TfCheckpoint:
 
         return read(files, limits)
 
+    def salvage(self, files: FileSet, limits: Limits) -> Model:
+        from modelglot.formats.tf_checkpoint.reading import read
+
+        return read(files, limits, damaged=True)
+
     def losses(self, model: Model) -> Iterable[Loss]:
         from modelglot.formats.tf_checkpoint.writing import losses
 

@@ -20,9 +20,9 @@ from modelglot.core.model import Model
 from modelglot.core.notes import Finding, Note
 
 
-def read(files: FileSet, limits: Limits) -> Model:
+def read(files: FileSet, limits: Limits, *, damaged: bool = False) -> Model:
     where = find(files, limits)
-    bundle = read_bundle(files, where.prefix, limits)
+    bundle = read_bundle(files, where.prefix, limits, damaged=damaged)
     graph, said, notes = _meta(files, where.prefix + META, bundle.tensors, limits)
     found = named(bundle, files.open(where.prefix + INDEX).path, limits, said)
     return Model(

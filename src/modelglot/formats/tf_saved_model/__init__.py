@@ -44,6 +44,11 @@ class TfSavedModel:
 
         return read(files, limits)
 
+    def salvage(self, files: FileSet, limits: Limits) -> Model:
+        from modelglot.formats.tf_saved_model.reading import read
+
+        return read(files, limits, damaged=True)
+
     def losses(self, model: Model) -> Iterable[Loss]:
         from modelglot.formats.tf_saved_model.writing import losses
 

@@ -29,7 +29,7 @@ _HASHES = {1: "saved_model_checksum", 2: "graph_def_program_hash", 3: "signature
            4: "saved_object_graph_hash", 5: "checkpoint_hash"}  # fmt: skip
 
 
-def read(files: FileSet, limits: Limits) -> Model:
+def read(files: FileSet, limits: Limits, *, damaged: bool = False) -> Model:
     name = files.primary or GRAPH
     there = files.names(2)
     source, number = files.open(name), files.index(name)
@@ -40,7 +40,7 @@ def read(files: FileSet, limits: Limits) -> Model:
         notes.append(Note("other-graphs", f"the file also holds graphs for {', '.join(map(printable, others))}"))
     said: Mapping[str, Any] = {}
     if PREFIX + INDEX in there:
-        bundle = read_bundle(files, PREFIX, limits)
+        bundle = read_bundle(files, PREFIX, limits, damaged=damaged)
         with located(path=source.path):
             said = _layers(files, meta, bundle, there, limits)
         found = named(bundle, files.open(PREFIX + INDEX).path, limits, said)

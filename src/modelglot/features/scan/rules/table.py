@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelglot.features.scan.report import INCOMPLETE, INVALID, REFUSED
+from modelglot.features.scan.report import CLOSED, INCOMPLETE, INVALID, REFUSED
 from modelglot.features.scan.rules import (
     chat_templates,
     code_references,
@@ -38,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     home_paths.RULE,
 )
 TITLES = {
+    CLOSED: "A file that is not there or cannot be opened",
     **{rule.id: rule.title for rule in RULES},
     "pickle-global": "A pickle names code that is not known to be data",
     "pickle-trick": "A pickle does what only a hostile one does",

@@ -1,0 +1,142 @@
+"""The files beside an object elsewhere, and what a sniffer may see of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from importlib import import_module
+
+from modelglot.core.errors import CannotOpenError
+from modelglot.core.model import FileRef
+from modelglot.sources.names import check_name
+from modelglot.sources.remote.source import RemoteSource
+from modelglot.sources.remote.stores import below, folder_and_name, is_remote, place, shown
+
+HEAD, TAIL = 4096, 65557  # the end of a zip file is looked for that far
+MOST_LISTED = 100_000
+
+
+class RemoteFiles:
+    """The `FileSet` of a URL. Only stores of objects can be listed; over http there is what files name themselves."""
+
+    def __init__(self, url: str, *, far: bool = True) -> None:
+        self.url, self._far = url, far
+        self.primary: str | None
+        self.root, self.primary = folder_and_name(url)
+        self._sources: dict[str, RemoteSource] = {}
+        self._refs: dict[str, FileRef] = {}
+
+    def names(self, depth: int = 1) -> tuple[str, ...]:
+        return tuple(n for n in self._listed if n.count("/") <= depth)
+
+    def present(self, names: Iterable[str]) -> set[str]:
+        wanted = set(names)
+        return wanted & set(self._listed) if self._can_list else {name for name in wanted if self._is_there(name)}
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            self.open(name)
+        except CannotOpenError:
+            return False
+        return True
+
+    @cached_property
+    def _can_list(self) -> bool:
+        return len(self._listed) > 1 or not self.primary
+
+    @cached_property
+    def _listed(self) -> tuple[str, ...]:
+        alone = (self.primary,) if self.primary else ()
+        try:
+            return list_names(self.root) or alone
+        except CannotOpenError:
+            if not alone:
+                raise
+            return alone  # a file may be open to those who may not list
+
+    def open(self, name: str) -> RemoteSource:
+        if name not in self._sources:
+            check_name(name, self.root)
+            url = self.url if name == self.primary else below(self.root, name)
+            self._sources[name] = RemoteSource(url, far=self._far)
+        return self._sources[name]
+
+    def index(self, name: str, role: str = "shard") -> int:
+        if name not in self._refs:
+            source = self.open(name)
+            role = "primary" if name == self.primary else role
+            self._refs[name] = FileRef(source.path, name, source.size, role, source.stamp)
+        return list(self._refs).index(name)
+
+    def refs(self) -> tuple[FileRef, ...]:
+        return tuple(self._refs.values())
+
+    def close(self) -> None:
+        for source in self._sources.values():
+            source.close()
+
+
+class RemoteProbe:
+    """What a sniffer may see of a URL. Its source is kept, for the reader that follows."""
+
+    def __init__(self, files: RemoteFiles) -> None:
+        self.path, self._files = files.url, files
+        self.is_folder = files.primary is None
+        self.name = files.primary or files.root.rpartition("/")[2]
+        self.size = 0 if files.primary is None else files.open(files.primary).size
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._files.names()
+
+    @cached_property
+    def head(self) -> bytes:
+        return self._read(0, HEAD)
+
+    @cached_property
+    def tail(self) -> bytes:
+        return self._read(max(0, self.size - TAIL), TAIL)
+
+    def _read(self, offset: int, most: int) -> bytes:
+        if self._files.primary is None:
+            return b""
+        return self._files.open(self._files.primary).pread(offset, min(most, self.size - offset))
+
+
+def list_names(root: str) -> tuple[str, ...]:
+    """Names below a folder of a store that can be listed, sorted; nothing for http. Raises CannotOpenError."""
+    if root.startswith("hf://"):
+        return _of_hub(root)
+    where = place(root + "/")
+    if not where.listed:
+        return ()
+    prefix = where.key.rstrip("/") + "/" if where.key else ""
+    found: list[str] = []
+    try:
+        for page in import_module("obstore").list(where.store, prefix or None):
+            found += [meta["path"][len(prefix) :] for meta in page]
+            if len(found) > MOST_LISTED:
+                raise CannotOpenError(f"more than {MOST_LISTED:,} objects", path=shown(root))
+    except import_module("obstore.exceptions").BaseError:
+        raise CannotOpenError("cannot be listed", path=shown(root)) from None
+    return tuple(sorted(found))
+
+
+def _of_hub(root: str) -> tuple[str, ...]:
+    """Through `huggingface_hub`, where it is installed."""
+    owner, _, rest = root.removeprefix("hf://").partition("/")
+    name, _, below = rest.partition("/")
+    name, _, revision = name.partition("@")
+    try:
+        api = import_module("huggingface_hub").HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+        files = api.list_repo_files(f"{owner}/{name}", revision=revision or None)
+    except ImportError:
+        return ()
+    except Exception as error:  # the library's own, which need no common type
+        raise CannotOpenError("cannot be listed", path=root, detail=type(error).__name__) from None
+    prefix = f"{below}/" if below else ""
+    return tuple(sorted(n[len(prefix) :] for n in files if n.startswith(prefix)))
+
+
+__all__ = ["RemoteFiles", "RemoteProbe", "is_remote", "list_names"]

@@ -1,0 +1,72 @@
+"""A target in a bucket: written and proven here, in a folder of its own, then uploaded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+from modelglot.core.errors import CannotWriteError, TargetExistsError
+from modelglot.sources.remote.stores import Place, below, place, shown
+from modelglot.sources.sink import Sink
+
+_PART = 16 << 20  # bytes of one part of an upload
+
+
+class RemoteSink(Sink):
+    """Each object appears whole, as stores have it; of a folder the index and the settings come last.
+
+    It takes the room of the output on this machine's disk, and a run that was killed begins anew. Raises
+    CannotWriteError for a URL that nothing can be uploaded to.
+    """
+
+    def __init__(self, target: str, names: list[str], *, folder: bool, force: bool = False) -> None:
+        self.url = target.rstrip("/")
+        if not place(self.url).listed:
+            raise CannotWriteError(
+                "nothing can be written there", path=shown(target), hint="write to a path, or to s3://, gs:// or az://"
+            )
+        self._here = tempfile.mkdtemp(prefix="modelglot-")
+        try:
+            super().__init__(os.path.join(self._here, "target"), names, folder=folder, force=force)
+        except BaseException:
+            shutil.rmtree(self._here, ignore_errors=True)
+            raise
+
+    def outputs(self) -> list[str]:
+        return [below(self.url, name) for name in self.names] if self.folder else [self.url]
+
+    def _check(self) -> None:
+        if self._force:
+            return
+        for url in self.outputs():
+            if _is_there(place(url), url):
+                raise TargetExistsError("exists already", path=shown(url), hint="`--force` replaces it")
+
+    def publish(self) -> None:
+        """Upload everything, in parts."""
+        pairs = list(zip(self.names, self.outputs(), strict=True))
+        for name, url in sorted(pairs, key=lambda pair: pair[0].endswith(".json")):
+            where = place(url)
+            try:
+                import_module("obstore").put(where.store, where.key, Path(self.path(name)), chunk_size=_PART)
+            except (import_module("obstore.exceptions").BaseError, OSError) as error:
+                raise CannotWriteError("the upload failed", path=shown(url), detail=type(error).__name__) from None
+
+    def __exit__(self, *kept: object) -> None:
+        self.keep = False
+        super().__exit__(*kept)
+        shutil.rmtree(self._here, ignore_errors=True)
+
+
+def _is_there(where: Place, url: str) -> bool:
+    errors = import_module("obstore.exceptions")
+    try:
+        import_module("obstore").head(where.store, where.key)
+    except (errors.NotFoundError, FileNotFoundError):
+        return False
+    except errors.BaseError as error:
+        raise CannotWriteError("the store gives no answer", path=shown(url), detail=type(error).__name__) from None
+    return True

@@ -1,0 +1,152 @@
+"""One object over HTTP: the right bytes or a clear error, whatever the server does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelglot.core.errors import CannotOpenError, DamagedFileError, ModelFileError, PlanError
+from modelglot.sources.remote.source import RemoteSource
+
+from .server import Server
+
+Serve = Callable[..., Server]
+DATA = np.random.default_rng(0).integers(0, 256, 1_000_000, np.uint8).tobytes()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "x.bin").write_bytes(DATA)
+    return tmp_path
+
+
+def check(source: RemoteSource) -> None:
+    assert source.size == len(DATA)
+    buffer = bytearray(400_000)
+    source.readinto(300_000, memoryview(buffer))
+    assert buffer == DATA[300_000:700_000]
+    for offset, length in ((0, 100), (99_990, 50), (999_950, 50), (12, 300_000), (5, 0), (0, len(DATA))):
+        assert source.pread(offset, length) == DATA[offset : offset + length]
+
+
+def test_every_part(folder: Path, serve: Serve) -> None:
+    server = serve(folder)
+    check(RemoteSource(f"{server.url}/x.bin"))
+
+
+def test_what_was_read_is_not_asked_for_again(folder: Path, serve: Serve) -> None:
+    server = serve(folder)
+    source = RemoteSource(f"{server.url}/x.bin")
+    source.pread(0, 900_000)
+    before = len(server.requests)
+    for offset in range(0, 900_000, 1000):
+        assert source.pread(offset, 900) == DATA[offset : offset + 900]
+    assert len(server.requests) == before
+
+
+def test_small_reads_in_a_row_become_few_requests(folder: Path, serve: Serve) -> None:
+    server = serve(folder)
+    source = RemoteSource(f"{server.url}/x.bin")
+    for offset in range(0, len(DATA) - 100, 100):
+        source.pread(offset, 100)
+    assert len(server.requests) <= 12
+
+
+@pytest.mark.parametrize("size", [0, 1, 3])
+def test_small_objects(size: int, tmp_path: Path, serve: Serve) -> None:
+    (tmp_path / "x.bin").write_bytes(DATA[:size])
+    source = RemoteSource(f"{serve(tmp_path).url}/x.bin")
+    assert source.pread(0, size) == DATA[:size]
+    with pytest.raises(DamagedFileError):
+        source.pread(0, size + 1)
+
+
+@pytest.mark.parametrize("fault", ["reset", "short", "long", "500", "503", "429", "redirect"])
+def test_faults_that_pass(fault: str, folder: Path, serve: Serve) -> None:
+    check(RemoteSource(f"{serve(folder, fault, times=2).url}/x.bin"))
+
+
+@pytest.mark.parametrize("fault", ["slow", "no etag"])
+def test_servers_that_are_only_odd(fault: str, folder: Path, serve: Serve) -> None:
+    check(RemoteSource(f"{serve(folder, fault).url}/x.bin"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "said"),
+    [
+        ("no ranges", CannotOpenError, "does not give the part"),
+        ("wrong place", CannotOpenError, "does not give the part"),
+        ("changes", PlanError, "changed while it was read"),
+        ("403", CannotOpenError, "access was refused"),
+        ("401", CannotOpenError, "access was refused"),
+        ("redirect", CannotOpenError, "cannot be read"),
+    ],
+)
+def test_faults_that_stay(fault: str, error: type[ModelFileError], said: str, folder: Path, serve: Serve) -> None:
+    server = serve(folder, fault)
+    with pytest.raises(error, match=said):
+        check(RemoteSource(f"{server.url}/x.bin"))
+
+
+def test_answers_that_always_break_off(folder: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datetime import timedelta
+
+    from modelglot.sources.remote import stores
+
+    quick = {"max_retries": 1, "retry_timeout": timedelta(seconds=1)}
+    monkeypatch.setattr(stores, "_RETRIES", quick)
+    for fault in ("reset", "short", "long"):
+        with pytest.raises(CannotOpenError, match="cannot be read"):
+            check(RemoteSource(f"{serve(folder, fault).url}/x.bin"))
+
+
+def test_another_version_in_the_middle(folder: Path, serve: Serve) -> None:
+    server = serve(folder)
+    source = RemoteSource(f"{server.url}/x.bin")
+    server.version = "2"
+    with pytest.raises(PlanError, match="changed"):
+        source.pread(500_000, 10)
+
+
+def test_nothing_there_and_nobody_there(folder: Path, serve: Serve) -> None:
+    with pytest.raises(CannotOpenError, match="no such object"):
+        RemoteSource(f"{serve(folder).url}/y.bin")
+    with pytest.raises(CannotOpenError, match="cannot be read"):
+        RemoteSource("http://127.0.0.1:9/x.bin")
+    with pytest.raises(CannotOpenError, match="host"):
+        RemoteSource("http:///x.bin")
+
+
+def test_signed_addresses_work_and_are_never_shown(folder: Path, serve: Serve) -> None:
+    server = serve(folder)
+    check(RemoteSource(f"{server.url}/x.bin?signature=secret"))
+    assert all("signature=secret" in path for path, _ in server.requests)
+    for fault in ("403", "no ranges", "changes"):
+        with pytest.raises(ModelFileError) as caught:
+            check(RemoteSource(f"{serve(folder, fault).url}/x.bin?signature=secret"))
+        assert "secret" not in f"{caught.value}{caught.value.detail}{caught.value.hint}"
+
+
+def test_the_library_is_named_where_it_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from modelglot.core.errors import MissingExtraError
+    from modelglot.sources.remote import stores
+
+    stores._http.cache_clear()
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    with pytest.raises(MissingExtraError, match="obstore"):
+        RemoteSource("https://example.com/x.bin")
+
+
+def test_urls_of_every_scheme_are_taken_apart() -> None:
+    from modelglot.sources.remote.stores import place
+
+    assert place("https://h.example/a/b%20c.bin").key == "a/b%20c.bin"
+    assert place("https://h.example/a.bin?x=1").key == ""
+    assert place("s3://bucket/a b #1?x").key == "a b #1?x"
+    assert place("hf://o/r/dir/model.safetensors").key == "dir/model.safetensors"
+    assert "o/r/resolve/v1.0" in repr(place("hf://o/r@v1.0/m.gguf").store)
