@@ -1,7 +1,9 @@
 """Netron's page (the `netron` package) with one model in it, behind the same guard as everything else.
 
-The page loads its scripts from beside itself and the model from ``data/``. What it would tell a server abroad about its
-use is stopped by the policy. A large ONNX file goes to it without its weights; another large file does not go at all.
+The page loads its scripts from beside itself and the model from ``data/``. As version 0.0.0 it tells nobody about its
+use, and does not ask to be updated after half a year; the cookie is its own sign that it need not ask for consent. The
+policy would stop all of that as well, with errors in the console. A large ONNX file goes to it without its weights;
+another large file does not go at all.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from functools import cached_property
 from html import escape
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
@@ -52,7 +55,8 @@ class Netron:
         if self._page is None or self.kind is None or self.why is not None:
             raise HTTPException(404, self.why or "this file has no graph")
         if path == "":
-            return Response(self._index(), media_type="text/html", headers=_HEADERS)
+            headers = _HEADERS | {"set-cookie": "consent=none; SameSite=Strict"}
+            return Response(self._index(), media_type="text/html", headers=headers)
         if path.startswith("data/"):
             return self._data(path.removeprefix("data/"))
         file = self._page / path
@@ -76,10 +80,16 @@ class Netron:
     def _index(self) -> str:
         page = Path(self._page or "")
         name = self.model.files[0].name
-        lines = ["type", "Python"], ["file", f"data/{name}"], ["name", name], ["identifier", name]
+        lines = (
+            ["type", "Python"],
+            ["version", "0.0.0"],
+            ["file", f"data/{quote(name)}"],
+            ["name", name],
+            ["identifier", name],
+        )
         made = "".join(f'<meta name="{key}" content="{escape(value)}">\n' for key, value in lines)
         text = (page / "index.html").read_text("utf-8")
-        return re.sub(r'(?=<meta name="version")', lambda _: made, text, count=1)
+        return re.sub(r'<meta name="version".*\n<meta name="date".*\n', lambda _: made, text, count=1)
 
     def _data(self, name: str) -> Response:
         if name not in self._files:
