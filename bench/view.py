@@ -27,6 +27,13 @@ host, port = netron.start(sys.argv[1], browse=False)
 print(f"http://{host}:{port}", flush=True)
 netron.wait()
 """
+PAINT = """
+document.cookie = 'consent=1';
+new PerformanceObserver(list => {
+  for (const entry of list.getEntriesByName('first-contentful-paint'))
+    document.documentElement.dataset.painted = performance.timeOrigin + entry.startTime;
+}).observe({type: 'paint', buffered: true});
+"""  # in the page's own words, since Netron takes eval away
 MOST = 60  # seconds
 
 
@@ -77,6 +84,7 @@ def _timed(browser: Any, command: list[str], shown: Callable[[Any], Any]) -> dic
     """Seconds from the start of the command."""
     context = browser.new_context()
     page = context.new_page()
+    page.add_init_script(PAINT)
     began = time.time()
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=_environment()
@@ -86,8 +94,8 @@ def _timed(browser: Any, command: list[str], shown: Callable[[Any], Any]) -> dic
         while "http://" not in line:
             line = process.stdout.readline() if process.stdout else ""
         page.goto("http://" + line.strip().partition("http://")[2])
-        first = page.wait_for_function("performance.getEntriesByName('first-contentful-paint')[0]").json_value()
-        painted = page.evaluate("performance.timeOrigin") / 1000 + first["startTime"] / 1000 - began
+        page.wait_for_selector("html[data-painted]", state="attached")
+        painted = float(page.get_attribute("html", "data-painted")) / 1000 - began
         try:
             shown(page).wait_for(state="attached", timeout=MOST * 1000)
             seen: float | None = round(time.time() - began, 2)

@@ -2,4 +2,5 @@
 
 from modelglot.cli.main import main
 
-main()
+if __name__ == "__main__":  # also imported, by processes that help
+    main()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
+from multiprocessing import get_context
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     Floats = np.ndarray[Any, Any]
 
 _BAND = 4 << 20  # elements of a matrix that are held at once
+_PIECE = 512 << 10  # bytes: statistics make several arrays of float64 of each piece
 
 
 class View:
@@ -79,11 +82,11 @@ class View:
         """`stats` of one tensor and a histogram with bins of one width; reads it twice."""
         tensor = self._numeric(name)
         with self._busy, located(tensor=name):
-            found = measure(tensor.name, tensor.type_name, numbers(tensor, self._pool))
+            found = measure(tensor.name, tensor.type_name, numbers(tensor, self._pool, _PIECE))
             bins = None
             if None not in (found.minimum, found.maximum, found.mean, found.std):
                 low, high = histogram.bounds(found.minimum, found.maximum, found.mean, found.std)  # type: ignore[arg-type]
-                bins = histogram.histogram(numbers(tensor, self._pool), low, high)
+                bins = histogram.histogram(numbers(tensor, self._pool, _PIECE), low, high)
         return {"statistics": found.document(), "histogram": bins}
 
     def window(self, name: str, rows: Line, cols: Line, at: Sequence[int]) -> Floats:
@@ -185,6 +188,17 @@ class View:
             if whole:
                 yield joined[:whole].reshape(-1, width)
             left = joined[whole:]
+
+
+def spectrum_apart(path: str, name: str, limits: Limits) -> dict[str, Any]:
+    """`View.spectrum` in a process of its own, whose memory is given back: a server stays small."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        found: dict[str, Any] = pool.submit(_spectrum, path, name, limits).result()
+    return found
+
+
+def _spectrum(path: str, name: str, limits: Limits) -> dict[str, Any]:
+    return View(path, limits=limits).spectrum(name)
 
 
 def _or(make: Callable[[], Any], otherwise: Any) -> Any:

@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from modelglot import __version__
-from modelglot.api.viewing import View
+from modelglot.api.viewing import View, spectrum_apart
 from modelglot.core.errors import ModelFileError
 from modelglot.engine.window import Line
 from modelglot.report.json_text import json_text
@@ -44,7 +44,7 @@ class Pages:
             f"tensor/{number}": lambda r: self._view(r).tensor(_text(r, "name")),
             f"stats/{number}": lambda r: self._view(r).stats(_text(r, "name")),
             f"window/{number}": self._window,
-            f"spectrum/{number}": lambda r: self._view(r).spectrum(_text(r, "name")),
+            f"spectrum/{number}": self._spectrum,
             f"metadata/{number}": lambda r: self._view(r).metadata(_text(r, "key"), *_part(r)),
             f"templates/{number}": lambda r: self._view(r).templates(),
             f"tokens/{number}": lambda r: self._view(r).tokens(*_part(r)),
@@ -90,6 +90,10 @@ class Pages:
         except ValueError as error:
             raise HTTPException(400, str(error)) from None
         return Response(found.astype("<f4").tobytes(), media_type="application/octet-stream")
+
+    def _spectrum(self, request: Request) -> dict[str, Any]:
+        view = self._view(request)
+        return spectrum_apart(view.path, _text(request, "name"), view.limits)
 
     def _error_of(self, request: Request) -> dict[str, Any]:
         return self._view(request).error_of(self._view(request, "other"), _text(request, "name"))
