@@ -215,3 +215,14 @@ def test_deep_links(tab: Tab) -> None:
     page.go_back()
     page.wait_for_selector("h1:has-text('layers.3')")
     assert page.title() == "model.layers.3.mlp.up.weight · plain.safetensors · modelglot"
+
+
+def test_tied_tensors_lead_to_one_another(visit: Any, start: Any, tmp_path: Path) -> None:
+    import torch
+
+    weight = torch.ones(4, 4)
+    torch.save({"embed.weight": weight, "head.weight": weight}, tmp_path / "tied.pt")
+    page = visit(start(tmp_path / "tied.pt")).open("tensor/0/embed.weight")
+    page.click("a.tie >> text=head.weight")
+    page.wait_for_selector("h1:has-text('head.weight')")
+    assert page.inner_text("a.tie") == "embed.weight"

@@ -54,12 +54,17 @@ function textOf(value) {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
+function typeOf({ type, value }) {
+  const count = Array.isArray(value?.first) ? ` of ${whole(value.length)}` : '';
+  return visible(type) + count;
+}
+
 function item(file, key, entry) {
-  const text = visible(textOf(entry.value));
+  const text = visible(textOf(entry.value).slice(0, LONG + 1)); // some are megabytes
   const head = [
     el('span', { class: 'meta-key' }, el('bdi', {}, visible(key))),
     ' ',
-    el('span', { class: 'meta-type' }, visible(entry.type)),
+    el('span', { class: 'meta-type' }, typeOf(entry)),
   ];
   const long = text.length > LONG || entry.value?.first !== undefined;
   if (!long)

@@ -9,6 +9,7 @@ import { spectrum } from './spectrum.js';
 import { statistics } from './statistics.js';
 
 const AT_ONCE = 64e6; // bytes that are read for statistics without being asked
+const TIES = 50; // names that are listed
 
 export async function show(root, { file, rest: name }) {
   const [tensor, about] = await Promise.all([get(`api/tensor/${file}`, { name }), summary(file)]);
@@ -30,6 +31,7 @@ export async function show(root, { file, rest: name }) {
   root.addEventListener('placed', async () => {
     if (!drawn) return;
     const { heatmap } = await import('../heat/panel.js');
+    if (!root.isConnected) return; // somebody went on
     const made = heatmap(file, name, tensor.shape);
     heat.append(made.element);
     stop = made.stop;
@@ -51,13 +53,13 @@ function what(tensor, about, file) {
     ['place', place],
     ['strides', tensor.strides && shape(tensor.strides)],
     ['compressed', tensor.codec && visible(tensor.codec)],
-    [
-      'same bytes as',
-      tensor.ties.length
-        ? tensor.ties.map((n) => el('a', { class: 'tie', href: to('tensor', file, n) }, visible(n)))
-        : null,
-    ],
+    ['same bytes as', tensor.ties.length ? ties(tensor.ties, file) : null],
   ];
+}
+
+function ties(names, file) {
+  const links = names.slice(0, TIES).map((n) => el('a', { class: 'tie', href: to('tensor', file, n) }, visible(n)));
+  return [links, names.length > TIES && `and ${whole(names.length - TIES)} more`];
 }
 
 /** The tensor before and the one after, once the names are there. */
