@@ -59,7 +59,7 @@ def graph(page: Page) -> None:
 PICTURES: dict[str, tuple[str, Callable[[Page], None], int]] = {
     "summary": ("summary/0", summary, 640),
     "tensors": ("tensors/0", tensors, 800),
-    "tensor": ("tensor/0/blk.0.attn_q.weight", tensor, 1080),
+    "tensor": ("tensor/0/blk.0.attn_k.weight", tensor, 1240),
     "compare": ("compare/0/1", compare, 900),
     "graph": ("graph/2", graph, 700),
 }

@@ -50,7 +50,10 @@ async function open(moved) {
   const mine = (turn += 1);
   if (!VIEWS[place.view] || !files[place.file]) {
     frame({ ...place, file: files[place.file] ? place.file : 0 });
-    return settle(null, failure(new Error(files[place.file] ? 'there is no such view' : 'there is no such file in this page')));
+    return settle(
+      null,
+      failure(new Error(files[place.file] ? 'there is no such view' : 'there is no such file in this page')),
+    );
   }
   frame(place);
   try {
@@ -85,7 +88,10 @@ function frame(place) {
   document.title = `${view} · ${visible(file.name)} · modelglot`;
   showFile(place, file);
   showTabs(place, null);
-  summary(place.file).then((document) => here().file === place.file && showTabs(here(), document), () => {});
+  summary(place.file).then(
+    (document) => here().file === place.file && showTabs(here(), document),
+    () => {},
+  );
 }
 
 function showFile(place, file) {
@@ -94,8 +100,20 @@ function showFile(place, file) {
     box.replaceChildren(el('span', { class: 'file-name', title: visible(file.path) }, visible(file.name)));
     return;
   }
-  const choose = el('select', { 'aria-label': 'File', onchange: (e) => { location.hash = to(place.view === 'tensor' ? 'tensor' : place.view === 'compare' ? 'summary' : place.view, e.target.value, place.view === 'tensor' ? place.rest : ''); } },
-    files.map((f, i) => el('option', { value: i }, visible(f.name))));
+  const choose = el(
+    'select',
+    {
+      'aria-label': 'File',
+      onchange: (e) => {
+        location.hash = to(
+          place.view === 'tensor' ? 'tensor' : place.view === 'compare' ? 'summary' : place.view,
+          e.target.value,
+          place.view === 'tensor' ? place.rest : '',
+        );
+      },
+    },
+    files.map((f, i) => el('option', { value: i }, visible(f.name))),
+  );
   choose.value = place.file;
   box.replaceChildren(choose);
 }
@@ -110,7 +128,9 @@ function showTabs(place, document_) {
   const current = place.view === 'tensor' ? 'tensors' : place.view;
   const links = Object.entries(VIEWS)
     .filter(([name, [title]]) => title && (!(name in has) || has[name] || name === current))
-    .map(([name, [title]]) => el('li', {}, el('a', { href: to(name, place.file), 'aria-current': name === current && 'page' }, title)));
+    .map(([name, [title]]) =>
+      el('li', {}, el('a', { href: to(name, place.file), 'aria-current': name === current && 'page' }, title)),
+    );
   document.getElementById('tabs').replaceChildren(el('ul', {}, links));
 }
 

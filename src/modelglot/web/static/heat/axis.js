@@ -9,7 +9,8 @@ export const LARGEST = 32;
 
 /** @returns {Axis} the whole axis: every element where there is room, else every step-th */
 export function fit(n, pixels) {
-  if (n <= pixels) return { n, pixels, start: 0, step: 1, px: Math.min(LARGEST, Math.max(1, Math.floor(pixels / Math.max(1, n)))) };
+  if (n <= pixels)
+    return { n, pixels, start: 0, step: 1, px: Math.min(LARGEST, Math.max(1, Math.floor(pixels / Math.max(1, n)))) };
   return { n, pixels, start: 0, step: Math.ceil(n / pixels), px: 1 };
 }
 
@@ -18,11 +19,17 @@ export function fitBoth(rows, columns, height, width) {
   const r = fit(rows, height);
   const c = fit(columns, width);
   const px = Math.min(r.px, c.px);
-  return px >= 4 ? [{ ...r, px }, { ...c, px }] : [r, c];
+  return px >= 4
+    ? [
+        { ...r, px },
+        { ...c, px },
+      ]
+    : [r, c];
 }
 
 /** @param {Axis} axis @returns {number} how many elements are drawn */
-export const drawn = (axis) => Math.min(Math.floor(axis.pixels / axis.px), Math.ceil((axis.n - axis.start) / axis.step));
+export const drawn = (axis) =>
+  Math.min(Math.floor(axis.pixels / axis.px), Math.ceil((axis.n - axis.start) / axis.step));
 
 /** @returns {Axis} begins at `start`, or as near as leaves no gap at the end */
 export function moved(axis, start) {
@@ -33,7 +40,7 @@ export function moved(axis, start) {
 /** @returns {Axis} twice as close, or as far, with `element` staying where it is */
 export function zoomed(axis, closer, element) {
   const next = closer ? nearer(axis) : farther(axis);
-  const place = (element - axis.start) / axis.step * axis.px;
+  const place = ((element - axis.start) / axis.step) * axis.px;
   return moved(next, element - Math.floor(place / next.px) * next.step);
 }
 

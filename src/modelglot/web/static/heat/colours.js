@@ -1,8 +1,28 @@
 // Colours of values: blue below zero, orange above, which all kinds of colour vision tell apart; the magnitude is
 // in the lightness, so a grey print has it too. What is no number is yellow.
 
-const LIGHT = { zero: [246, 246, 246], negative: [[46, 116, 196], [12, 45, 107]], positive: [[222, 120, 31], [112, 44, 5]] };
-const DARK = { zero: [36, 40, 45], negative: [[64, 132, 222], [190, 222, 255]], positive: [[226, 126, 46], [255, 226, 184]] };
+const LIGHT = {
+  zero: [246, 246, 246],
+  negative: [
+    [46, 116, 196],
+    [12, 45, 107],
+  ],
+  positive: [
+    [222, 120, 31],
+    [112, 44, 5],
+  ],
+};
+const DARK = {
+  zero: [36, 40, 45],
+  negative: [
+    [64, 132, 222],
+    [190, 222, 255],
+  ],
+  positive: [
+    [226, 126, 46],
+    [255, 226, 184],
+  ],
+};
 export const NOT_A_NUMBER = [255, 208, 0];
 export const STEPS = 255;
 
@@ -17,7 +37,8 @@ export function ramp(dark) {
     const [middle, end] = i < 0 ? negative : positive;
     const t = Math.abs(i) / STEPS;
     for (let c = 0; c < 3; c += 1) {
-      colours[(i + STEPS) * 3 + c] = t < 0.5 ? between(zero[c], middle[c], t * 2) : between(middle[c], end[c], t * 2 - 1);
+      colours[(i + STEPS) * 3 + c] =
+        t < 0.5 ? between(zero[c], middle[c], t * 2) : between(middle[c], end[c], t * 2 - 1);
     }
   }
   return colours;

@@ -9,8 +9,14 @@ export function listen(picture) {
   const { canvas } = picture;
   canvas.addEventListener('keydown', (event) => key(picture, event));
   canvas.addEventListener('pointermove', (event) => picture.seen && !picture.held && picture.point(at(picture, event)));
-  canvas.addEventListener('pointerleave', () => picture.held || document.activeElement === canvas || picture.point(null));
-  canvas.addEventListener('focus', () => picture.seen && !picture.cursor && picture.point([picture.seen.r.start, picture.seen.c.start]));
+  canvas.addEventListener(
+    'pointerleave',
+    () => picture.held || document.activeElement === canvas || picture.point(null),
+  );
+  canvas.addEventListener(
+    'focus',
+    () => picture.seen && !picture.cursor && picture.point([picture.seen.r.start, picture.seen.c.start]),
+  );
   canvas.addEventListener('wheel', (event) => wheel(picture, event), { passive: false });
   drag(picture);
 }
@@ -38,7 +44,7 @@ function drag(picture) {
   canvas.addEventListener('pointermove', ({ clientX, clientY }) => {
     if (!picture.held) return;
     const { x, y, r, c } = picture.held;
-    picture.go(r.start - (clientY - y) / r.px * r.step, c.start - (clientX - x) / c.px * c.step);
+    picture.go(r.start - ((clientY - y) / r.px) * r.step, c.start - ((clientX - x) / c.px) * c.step);
   });
   for (const end of ['pointerup', 'pointercancel']) {
     canvas.addEventListener(end, () => {

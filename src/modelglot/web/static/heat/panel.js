@@ -1,7 +1,7 @@
 // The heat-map with all around it: axes, scale, buttons, what is seen in words.
 
 import { el, problem, put } from '../lib/dom.js';
-import { real, short, whole } from '../lib/text.js';
+import { ordinal, real, short, whole } from '../lib/text.js';
 import { drawn } from './axis.js';
 import { isDark, ramp, STEPS } from './colours.js';
 import { listen } from './input.js';
@@ -37,30 +37,51 @@ export function heatmap(file, name, shape) {
 }
 
 function controls(picture) {
-  const button = (text, label, work) => el('button', { type: 'button', class: 'button', 'aria-label': label, onclick: work }, text);
+  const button = (text, label, work) =>
+    el('button', { type: 'button', class: 'button', 'aria-label': label, onclick: work }, text);
   const box = el('div', { class: 'tools' });
-  put(box, axes(picture),
+  put(
+    box,
+    axes(picture),
     button('+', 'closer', () => picture.zoom(true)),
     button('−', 'farther', () => picture.zoom(false)),
     button('Whole', 'the whole slice', () => picture.whole()),
     start(picture),
-    el('label', {}, 'scale ', el('select', { 'aria-label': 'scale', onchange: (e) => picture.rescale(Number(e.target.value)) },
-      el('option', { value: 0.99 }, 'to 99 % of magnitudes'), el('option', { value: 1 }, 'to the largest magnitude'))));
+    el(
+      'label',
+      {},
+      'scale ',
+      el(
+        'select',
+        { 'aria-label': 'scale', onchange: (e) => picture.rescale(Number(e.target.value)) },
+        el('option', { value: 0.99 }, 'to 99 % of magnitudes'),
+        el('option', { value: 1 }, 'to the largest magnitude'),
+      ),
+    ),
+  );
   return box;
 }
 
 /** Where the picture begins, as numbers to type. */
 function start(picture) {
   const field = (text, axis) => {
-    const input = el('input', { type: 'number', min: 0, max: Math.max(0, axis().n - 1 || 0), value: 0, onchange: () => picture.go(Number(fields[0].value), Number(fields[1].value)) });
+    const input = el('input', {
+      type: 'number',
+      min: 0,
+      max: Math.max(0, axis().n - 1 || 0),
+      value: 0,
+      onchange: () => picture.go(Number(fields[0].value), Number(fields[1].value)),
+    });
     return [input, el('label', {}, `${text} from `, input)];
   };
   const made = [field('rows', () => picture.r ?? {}), field('columns', () => picture.c ?? {})];
   const fields = made.map(([input]) => input);
-  picture.addEventListener('drawn', () => [picture.r, picture.c].forEach((axis, i) => {
-    fields[i].max = axis.n - 1;
-    if (document.activeElement !== fields[i]) fields[i].value = axis.start;
-  }));
+  picture.addEventListener('drawn', () =>
+    [picture.r, picture.c].forEach((axis, i) => {
+      fields[i].max = axis.n - 1;
+      if (document.activeElement !== fields[i]) fields[i].value = axis.start;
+    }),
+  );
   return made.map(([, label]) => label);
 }
 
@@ -68,9 +89,18 @@ function start(picture) {
 function axes(picture) {
   const { shape } = picture;
   if (shape.length < 2) return null;
-  const change = () => picture.choose(Number(rows.value), Number(columns.value), others.map((o) => Math.max(0, Math.min(Number(o.max), Math.floor(Number(o.value) || 0)))));
+  const change = () =>
+    picture.choose(
+      Number(rows.value),
+      Number(columns.value),
+      others.map((o) => Math.max(0, Math.min(Number(o.max), Math.floor(Number(o.value) || 0)))),
+    );
   const select = (label, chosen, keep) => {
-    const made = el('select', { 'aria-label': label, onchange: () => (swap(made, keep()), show(), change()) }, shape.map((n, i) => el('option', { value: i }, `axis ${i} (${whole(n)})`)));
+    const made = el(
+      'select',
+      { 'aria-label': label, onchange: () => (swap(made, keep()), show(), change()) },
+      shape.map((n, i) => el('option', { value: i }, `axis ${i} (${whole(n)})`)),
+    );
     made.value = chosen;
     return made;
   };
@@ -83,9 +113,10 @@ function axes(picture) {
   const columns = select('columns', picture.columns, () => rows);
   const others = shape.map((n) => el('input', { type: 'number', min: 0, max: n - 1, value: 0, onchange: change }));
   const labels = others.map((input, i) => el('label', {}, `axis ${i} at `, input));
-  const show = () => labels.forEach((label, i) => {
-    label.hidden = String(i) === rows.value || String(i) === columns.value;
-  });
+  const show = () =>
+    labels.forEach((label, i) => {
+      label.hidden = String(i) === rows.value || String(i) === columns.value;
+    });
   show();
   return [el('label', {}, 'rows ', rows), el('label', {}, 'columns ', columns), labels];
 }
@@ -95,10 +126,13 @@ function sentence(picture) {
   const { r, c } = picture.seen;
   const span = (axis, word) => {
     const last = axis.start + (drawn(axis) - 1) * axis.step;
-    const which = axis.step > 1 ? `, every ${whole(axis.step)}th` : '';
+    const which = axis.step > 1 ? `, every ${ordinal(axis.step)}` : '';
     return `${word} ${whole(axis.start)} to ${whole(last)} of ${whole(axis.n)}${which}`;
   };
-  const sampled = r.step > 1 || c.step > 1 ? ' This is a sample: values between are not seen, and none are averaged.' : ' Every value is seen.';
+  const sampled =
+    r.step > 1 || c.step > 1
+      ? ' This is a sample: values between are not seen, and none are averaged.'
+      : ' Every value is seen.';
   const odd = picture.odd ? ` ${whole(picture.odd)} are not finite (NaN is yellow).` : '';
   return `${span(r, 'Rows')}; ${span(c, 'columns')}.${sampled}${odd}`;
 }
@@ -106,7 +140,9 @@ function sentence(picture) {
 function valueText(picture) {
   if (!picture.cursor || !picture.seen) return 'Point at a value, or focus the picture and use the arrow keys.';
   const value = picture.value(picture.cursor);
-  const index = picture.at.map((at, axis) => (axis === picture.rows ? picture.cursor[0] : axis === picture.columns ? picture.cursor[1] : at));
+  const index = picture.at.map((at, axis) =>
+    axis === picture.rows ? picture.cursor[0] : axis === picture.columns ? picture.cursor[1] : at,
+  );
   return `[${index.join(', ')}] = ${value === null ? '…' : real(value)}`;
 }
 
@@ -114,8 +150,14 @@ function showLegend(box, picture) {
   const bar = el('canvas', { class: 'heat-bar', width: 2 * STEPS + 1, height: 1, 'aria-hidden': 'true' });
   const image = new ImageData(2 * STEPS + 1, 1);
   const colours = ramp(isDark());
-  for (let i = 0; i <= 2 * STEPS; i += 1) image.data.set([colours[i * 3], colours[i * 3 + 1], colours[i * 3 + 2], 255], i * 4);
+  for (let i = 0; i <= 2 * STEPS; i += 1)
+    image.data.set([colours[i * 3], colours[i * 3 + 1], colours[i * 3 + 2], 255], i * 4);
   bar.getContext('2d').putImageData(image, 0, 0);
   const end = short(picture.limit);
-  box.replaceChildren(el('span', {}, `−${end} or less`), bar, el('span', {}, `${end} or more`), el('span', { class: 'away' }, 'blue is negative, orange is positive'));
+  box.replaceChildren(
+    el('span', {}, `−${end} or less`),
+    bar,
+    el('span', {}, `${end} or more`),
+    el('span', { class: 'away' }, 'blue is negative, orange is positive'),
+  );
 }

@@ -13,11 +13,26 @@ export class Picture extends EventTarget {
   constructor(file, name, shape) {
     super();
     Object.assign(this, { file, name, shape, share: 0.99, limit: null, values: null, cursor: null });
-    this.canvas = el('canvas', { class: 'heat-canvas', tabindex: 0, role: 'application', 'aria-roledescription': 'heat-map', 'aria-describedby': 'heat-said heat-value', 'aria-label': 'Values of the tensor' });
+    this.canvas = el('canvas', {
+      class: 'heat-canvas',
+      tabindex: 0,
+      role: 'application',
+      'aria-roledescription': 'heat-map',
+      'aria-describedby': 'heat-said heat-value',
+      'aria-label': 'Values of the tensor',
+    });
     this.mark = el('span', { class: 'heat-mark', hidden: true });
     this.request = later(() => this.load(), 40);
-    const around = [...shape.keys()].sort((a, b) => shape[b] - shape[a] || a - b).slice(0, 2).sort((a, b) => a - b);
-    this.choose(around.length === 2 ? around[0] : -1, around.length ? around.at(-1) : -1, shape.map(() => 0), false);
+    const around = [...shape.keys()]
+      .sort((a, b) => shape[b] - shape[a] || a - b)
+      .slice(0, 2)
+      .sort((a, b) => a - b);
+    this.choose(
+      around.length === 2 ? around[0] : -1,
+      around.length ? around.at(-1) : -1,
+      shape.map(() => 0),
+      false,
+    );
   }
 
   /** Axes that are rows and columns (-1: none), and the place on the others. */
@@ -37,7 +52,7 @@ export class Picture extends EventTarget {
   }
 
   get height() {
-    return this.width < 480 ? 288 : 384;
+    return this.width < 480 ? 288 : 576;
   }
 
   zoom(closer, at = this.cursor ?? this.middle()) {
@@ -66,7 +81,18 @@ export class Picture extends EventTarget {
     this.asked?.abort();
     this.asked = new AbortController();
     const { r, c } = this;
-    const params = { name: this.name, rows: this.rows, cols: this.columns, at: this.at.join(','), r0: r.start, rn: drawn(r), rstep: r.step, c0: c.start, cn: drawn(c), cstep: c.step };
+    const params = {
+      name: this.name,
+      rows: this.rows,
+      cols: this.columns,
+      at: this.at.join(','),
+      r0: r.start,
+      rn: drawn(r),
+      rstep: r.step,
+      c0: c.start,
+      cn: drawn(c),
+      cstep: c.step,
+    };
     this.canvas.setAttribute('aria-busy', 'true');
     try {
       this.values = await floats(`api/window/${this.file}`, params, this.asked.signal);
@@ -99,7 +125,15 @@ export class Picture extends EventTarget {
     this.canvas.height = image.height;
     this.canvas.getContext('2d').putImageData(image, 0, 0);
     this.canvas.setAttribute('aria-busy', 'false');
-    Object.assign(this.canvas.dataset, { limit: this.limit, row: r.start, rowStep: r.step, rowPixels: r.px, column: c.start, columnStep: c.step, columnPixels: c.px });
+    Object.assign(this.canvas.dataset, {
+      limit: this.limit,
+      row: r.start,
+      rowStep: r.step,
+      rowPixels: r.px,
+      column: c.start,
+      columnStep: c.step,
+      columnPixels: c.px,
+    });
     this.point(this.cursor);
     this.dispatchEvent(new Event('drawn'));
   }
@@ -124,7 +158,8 @@ export class Picture extends EventTarget {
   /** The element (row, column) at a pixel of the canvas, as near as there is one. */
   under(x, y) {
     const { r, c } = this.seen;
-    const near = (axis, pixel) => axis.start + Math.max(0, Math.min(drawn(axis) - 1, Math.floor(pixel / axis.px))) * axis.step;
+    const near = (axis, pixel) =>
+      axis.start + Math.max(0, Math.min(drawn(axis) - 1, Math.floor(pixel / axis.px))) * axis.step;
     return [near(r, y), near(c, x)];
   }
 
@@ -143,7 +178,7 @@ export class Picture extends EventTarget {
     this.mark.hidden = !seen;
     if (seen) {
       const { r, c } = this.seen;
-      const at = [(element[0] - r.start) / r.step * r.px, (element[1] - c.start) / c.step * c.px];
+      const at = [((element[0] - r.start) / r.step) * r.px, ((element[1] - c.start) / c.step) * c.px];
       const { style } = this.mark;
       [style.top, style.left, style.height, style.width] = [at[0], at[1], r.px, c.px].map((n) => `${n}px`);
     }

@@ -11,7 +11,8 @@ export class ApiError extends Error {
 
 function address(path, params) {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(params)) query.set(name, typeof value === 'string' ? value.toWellFormed() : value);
+  for (const [name, value] of Object.entries(params))
+    query.set(name, typeof value === 'string' ? value.toWellFormed() : value);
   const text = query.toString();
   return text ? `${path}?${text}` : path;
 }

@@ -13,7 +13,15 @@ function load() {
 /** The colours of the page, for options of charts. */
 export function palette() {
   const kinds = Array.from({ length: 8 }, (_, i) => colour(`--k${i}`));
-  return { text: colour('--text'), soft: colour('--soft'), line: colour('--line'), back: colour('--back'), raised: colour('--raised'), accent: colour('--accent'), kinds };
+  return {
+    text: colour('--text'),
+    soft: colour('--soft'),
+    line: colour('--line'),
+    back: colour('--back'),
+    raised: colour('--raised'),
+    accent: colour('--accent'),
+    kinds,
+  };
 }
 
 /** What all charts share: no animation, text in the tooltips (never HTML), quiet axes. */
@@ -70,11 +78,15 @@ async function draw(box, build, onclick, watch) {
   if (onclick) picture.on('click', onclick);
   const again = () => picture.setOption(build(palette()), true);
   document.addEventListener('themechange', again);
-  box.addEventListener('leave', () => {
-    watch.disconnect();
-    document.removeEventListener('themechange', again);
-    picture.dispose();
-  }, { once: true });
+  box.addEventListener(
+    'leave',
+    () => {
+      watch.disconnect();
+      document.removeEventListener('themechange', again);
+      picture.dispose();
+    },
+    { once: true },
+  );
 }
 
 /** Frees the charts below `root`, which is about to go. */

@@ -31,7 +31,11 @@ export function put(parent, ...children) {
 /** Two columns of terms and what is said of them; pairs whose value is empty are left out; `more` is `wide` for short values. */
 export function facts(pairs, more = '') {
   const shown = pairs.filter(([, value]) => value !== null && value !== undefined && value !== '');
-  return el('dl', { class: `facts ${more}` }, shown.map(([term, value]) => el('div', {}, el('dt', {}, term), el('dd', {}, value))));
+  return el(
+    'dl',
+    { class: `facts ${more}` },
+    shown.map(([term, value]) => el('div', {}, el('dt', {}, term), el('dd', {}, value))),
+  );
 }
 
 /**
@@ -40,11 +44,35 @@ export function facts(pairs, more = '') {
  */
 export function table(caption, columns, rows) {
   const kind = (c) => (c.number ? 'n' : c.code ? 'code' : null);
-  return el('div', { class: 'table-box', tabindex: 0, role: 'group', 'aria-label': caption },
-    el('table', {},
+  return el(
+    'div',
+    { class: 'table-box', tabindex: 0, role: 'group', 'aria-label': caption },
+    el(
+      'table',
+      {},
       el('caption', { class: 'away' }, caption),
-      el('thead', {}, el('tr', {}, columns.map((c) => el('th', { scope: 'col', class: kind(c) }, c.head)))),
-      el('tbody', {}, rows.map((row) => el('tr', {}, row.map((value, i) => el('td', { class: kind(columns[i]) }, value)))))));
+      el(
+        'thead',
+        {},
+        el(
+          'tr',
+          {},
+          columns.map((c) => el('th', { scope: 'col', class: kind(c) }, c.head)),
+        ),
+      ),
+      el(
+        'tbody',
+        {},
+        rows.map((row) =>
+          el(
+            'tr',
+            {},
+            row.map((value, i) => el('td', { class: kind(columns[i]) }, value)),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 /** A part of a view with its heading. */
@@ -54,7 +82,12 @@ export function section(title, ...children) {
 
 /** What went wrong, in place. */
 export function problem(error) {
-  return el('div', { class: 'problem', role: 'alert' }, el('p', {}, error.message), error.hint && el('p', { class: 'hint' }, error.hint));
+  return el(
+    'div',
+    { class: 'problem', role: 'alert' },
+    el('p', {}, error.message),
+    error.hint && el('p', { class: 'hint' }, error.hint),
+  );
 }
 
 /** Fills `box` with what `work` gives; says that it waits, and what failed. */

@@ -32,10 +32,21 @@ export function globalKeys(actions) {
 
 /** Opens the list of keys; closing gives the focus back. */
 export function showKeys() {
-  const dialog = el('dialog', { 'aria-labelledby': 'keys-title', onclose: () => dialog.remove() },
+  const dialog = el(
+    'dialog',
+    { 'aria-labelledby': 'keys-title', onclose: () => dialog.remove() },
     el('h2', { id: 'keys-title' }, 'Keys'),
-    el('dl', { class: 'keys' }, KEYS.map(([key, what]) => el('div', {}, el('dt', {}, el('kbd', {}, key)), el('dd', {}, what)))),
-    el('form', { method: 'dialog' }, el('button', { type: 'button', class: 'button', onclick: () => dialog.close() }, 'Close')));
+    el(
+      'dl',
+      { class: 'keys' },
+      KEYS.map(([key, what]) => el('div', {}, el('dt', {}, el('kbd', {}, key)), el('dd', {}, what))),
+    ),
+    el(
+      'form',
+      { method: 'dialog' },
+      el('button', { type: 'button', class: 'button', onclick: () => dialog.close() }, 'Close'),
+    ),
+  );
   document.body.append(dialog);
   dialog.showModal();
 }

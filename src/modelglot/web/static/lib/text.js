@@ -19,8 +19,15 @@ export const size = (bytes) => scaled(bytes, UNITS);
 export const human = (count) => (count < 10000 ? whole(count) : scaled(count, COUNTS));
 export const whole = (count) => Number(count).toLocaleString('en-US');
 export const plural = (count, word) => `${whole(count)} ${word}${count === 1 ? '' : 's'}`;
+/** `2nd`, `13th`, `1,001st`. */
+export function ordinal(n) {
+  const teen = n % 100 > 10 && n % 100 < 14;
+  return whole(n) + (teen ? 'th' : (['th', 'st', 'nd', 'rd'][n % 10] ?? 'th'));
+}
+
 export const shape = (axes) => `[${axes.join(', ')}]`;
-export const percent = (part, all) => (all ? `${((part / all) * 100).toFixed(part && part / all < 0.1 ? 1 : 0)} %` : '');
+export const percent = (part, all) =>
+  all ? `${((part / all) * 100).toFixed(part && part / all < 0.1 ? 1 : 0)} %` : '';
 
 /** A value as short as tells it from all others of its precision: float32 where it fits, as values of tensors do. */
 export function real(value) {
@@ -39,7 +46,9 @@ const written = (value) => (Math.abs(value) < 1e-4 && value ? value.toExponentia
 
 /** Four digits, for tables and sentences. */
 export function short(value) {
-  return value === null || value === undefined || !Number.isFinite(value) ? real(value) : written(Number(value.toPrecision(4)));
+  return value === null || value === undefined || !Number.isFinite(value)
+    ? real(value)
+    : written(Number(value.toPrecision(4)));
 }
 
 // Control characters, and those that turn the direction of text or have no width
@@ -48,10 +57,15 @@ const NAMED = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /** Text from a file for one line: what would not be seen, or would disturb what is, appears as its escape. */
 export function visible(text) {
-  return String(text).toWellFormed().replace(UNSEEN, (c) => NAMED[c] ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return String(text)
+    .toWellFormed()
+    .replace(UNSEEN, (c) => NAMED[c] ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** The same for text of many lines. */
 export function visibleLines(text) {
-  return String(text).split(/(\r\n|\n|\t)/).map((part, i) => (i % 2 ? part : visible(part))).join('');
+  return String(text)
+    .split(/(\r\n|\n|\t)/)
+    .map((part, i) => (i % 2 ? part : visible(part)))
+    .join('');
 }

@@ -69,9 +69,11 @@ function collapsed(table, entries) {
 function inOrder(entries, group) {
   const members = new Set(group.map((m) => m.entry));
   const places = entries.map((e, i) => (members.has(e) ? i : -1)).filter((i) => i >= 0);
-  group.sort((a, b) => a.number - b.number).forEach((m, i) => {
-    entries[places[i]] = m.entry;
-  });
+  group
+    .sort((a, b) => a.number - b.number)
+    .forEach((m, i) => {
+      entries[places[i]] = m.entry;
+    });
 }
 
 function replace(replaced, run) {
@@ -82,14 +84,16 @@ function runs(table, group) {
   const exact = classes(group, (entry) => structure(table, entry, true));
   const various = exact.length >= LOOSE_FROM;
   const found = various ? classes(group, (entry) => structure(table, entry, false)) : exact;
-  return found.filter((members) => members.length > 1).map((members) => ({
-    label: `${members[0].prefix}${ranges(members.map((m) => m.number))}`,
-    ids: members.flatMap((m) => m.entry.ids),
-    end: members[0].entry.end,
-    leaf: members[0].entry.leaf,
-    parts: members.map((m) => m.entry),
-    various,
-  }));
+  return found
+    .filter((members) => members.length > 1)
+    .map((members) => ({
+      label: `${members[0].prefix}${ranges(members.map((m) => m.number))}`,
+      ids: members.flatMap((m) => m.entry.ids),
+      end: members[0].entry.end,
+      leaf: members[0].entry.leaf,
+      parts: members.map((m) => m.entry),
+      various,
+    }));
 }
 
 function classes(group, keyOf) {
@@ -115,7 +119,7 @@ function structure(table, { ids, end }, exact) {
 export function ranges(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);
   const parts = [];
-  for (let i = 0; i < sorted.length; ) {
+  for (let i = 0; i < sorted.length;) {
     let j = i;
     while (j + 1 < sorted.length && sorted[j + 1] === sorted[j] + 1) j += 1;
     parts.push(j > i ? `${sorted[i]}${j > i + 1 ? '..' : ', '}${sorted[j]}` : `${sorted[i]}`);

@@ -1,10 +1,14 @@
 // Tensors by parts of their names, types and shapes.
 
-/** Lower-case names, made once for all searches. */
 const lowered = new WeakMap();
 
-function lower(table) {
-  if (!lowered.has(table)) lowered.set(table, table.names.map((name) => name.toLowerCase()));
+/** Lower-case names, made once for all searches. */
+export function lower(table) {
+  if (!lowered.has(table))
+    lowered.set(
+      table,
+      table.names.map((name) => name.toLowerCase()),
+    );
   return lowered.get(table);
 }
 
@@ -14,18 +18,21 @@ function lower(table) {
  * @param {import('./group.js').Table} table
  */
 export function search(table, query) {
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const names = lower(table);
-  const tests = words.map((word) => oneWord(table, names, word));
-  const found = [];
-  for (let id = 0; id < names.length; id += 1) if (tests.every((test) => test(id))) found.push(id);
+  let found = names.map((_, id) => id);
+  for (const word of query.toLowerCase().split(/\s+/).filter(Boolean)) found = having(table, names, found, word);
   return found;
 }
 
-function oneWord(table, names, word) {
+function having(table, names, ids, word) {
   const kind = table.kinds.findIndex((name) => name.toLowerCase() === word);
   const axes = /^\d+(?:x\d+)+$/.test(word) ? word.split('x').map(Number) : null;
-  return (id) => names[id].includes(word) || table.kind[id] === kind || (axes !== null && sameShape(table.shapes[id], axes));
+  const found = [];
+  for (const id of ids) {
+    if (names[id].includes(word) || table.kind[id] === kind || (axes && sameShape(table.shapes[id], axes)))
+      found.push(id);
+  }
+  return found;
 }
 
 const sameShape = (a, b) => a.length === b.length && a.every((size, i) => size === b[i]);

@@ -2,14 +2,22 @@
 
 import { el } from '../lib/dom.js';
 import { to } from '../lib/route.js';
-import { plural, shape, size, visible } from '../lib/text.js';
 import { VirtualList } from '../lib/virtual.js';
+import { drawRow } from './row.js';
 import { isBranch, Tree } from './rows.js';
 
 let serial = 0;
 
-const heads = () => el('div', { class: 'list-heads', 'aria-hidden': 'true' },
-  el('span', { class: 'tree-mark' }), el('span', {}, 'name'), el('span', { class: 'tree-type' }, 'type'), el('span', { class: 'tree-shape' }, 'shape'), el('span', { class: 'tree-size' }, 'size'));
+const heads = () =>
+  el(
+    'div',
+    { class: 'list-heads', 'aria-hidden': 'true' },
+    el('span', { class: 'tree-mark' }),
+    el('span', {}, 'name'),
+    el('span', { class: 'tree-type' }, 'type'),
+    el('span', { class: 'tree-shape' }, 'shape'),
+    el('span', { class: 'tree-size' }, 'size'),
+  );
 
 export class TreeView {
   /**
@@ -25,10 +33,19 @@ export class TreeView {
     this.words = [];
     this.active = 0;
     this.element = el('div', {
-      class: 'tree list', role: 'tree', tabindex: 0, 'aria-label': 'Tensors',
-      onkeydown: (event) => this.key(event), onclick: (event) => this.click(event),
+      class: 'tree list',
+      role: 'tree',
+      tabindex: 0,
+      'aria-label': 'Tensors',
+      onkeydown: (event) => this.key(event),
+      onclick: (event) => this.click(event),
     });
-    this.list = new VirtualList(this.element, (i) => this.row(i), heads(), () => this.active);
+    this.list = new VirtualList(
+      this.element,
+      (i) => this.row(i),
+      heads(),
+      () => this.active,
+    );
     this.element.addEventListener('focus', () => this.activate(this.active, false));
   }
 
@@ -40,7 +57,15 @@ export class TreeView {
   at(index) {
     if (!this.flat) return this.tree.rows[index];
     const id = this.flat[index];
-    return { label: this.table.names[id], ids: [id], leaf: true, level: 1, place: index + 1, of: this.flat.length, open: false };
+    return {
+      label: this.table.names[id],
+      ids: [id],
+      leaf: true,
+      level: 1,
+      place: index + 1,
+      of: this.flat.length,
+      open: false,
+    };
   }
 
   /** Shows the tree, or these tensors as a flat list. */
@@ -58,45 +83,10 @@ export class TreeView {
   }
 
   row(index) {
-    const row = this.at(index);
-    const branch = isBranch(row);
-    const id = row.ids[0];
-    const bytes = row.ids.reduce((sum, i) => sum + this.table.bytes[i], 0);
-    return el('div', {
-      id: `${this.id}-${index}`, role: 'treeitem', 'data-index': index,
-      'aria-level': row.level, 'aria-posinset': row.place, 'aria-setsize': row.of,
-      'aria-expanded': branch ? String(row.open) : null, 'aria-selected': index === this.active,
-      class: index === this.active ? 'active' : null, vars: { '--level': row.level - 1 },
-    },
-      el('span', { class: 'tree-mark', 'aria-hidden': 'true' }, branch ? (row.open ? '▾' : '▸') : ''),
-      this.label(row, branch, id),
-      el('span', { class: 'tree-type' }, row.leaf ? this.type(row) : ''),
-      el('span', { class: 'tree-shape' }, row.leaf ? this.shapes(row) : plural(row.ids.length, 'tensor')),
-      el('span', { class: 'tree-size' }, size(bytes)));
-  }
-
-  label(row, branch, id) {
-    const times = row.parts ? el('span', { class: 'times' }, ` × ${row.parts.length}`) : null;
-    const text = this.marked(visible(row.label));
-    if (branch) return el('span', { class: 'tree-name', title: visible(row.label) }, el('bdi', {}, text), times);
-    return el('a', { class: 'tree-name', tabindex: -1, href: to('tensor', this.file, this.table.names[id]), title: visible(this.table.names[id]) }, el('bdi', {}, text));
-  }
-
-  /** What was searched for, marked. */
-  marked(text) {
-    const word = this.words.find((w) => text.toLowerCase().includes(w));
-    if (!word) return text;
-    const at = text.toLowerCase().indexOf(word);
-    return [text.slice(0, at), el('mark', {}, text.slice(at, at + word.length)), text.slice(at + word.length)];
-  }
-
-  type(row) {
-    const found = new Set(row.ids.map((i) => this.table.kind[i]));
-    return found.size === 1 ? visible(this.table.kinds[[...found][0]]) : 'various';
-  }
-
-  shapes(row) {
-    return row.various ? 'various' : shape(this.table.shapes[row.ids[0]]);
+    const row = drawRow(this, this.at(index), index === this.active);
+    row.id = `${this.id}-${index}`;
+    row.dataset.index = index;
+    return row;
   }
 
   click(event) {

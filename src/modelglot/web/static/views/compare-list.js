@@ -19,10 +19,36 @@ export class CompareList {
     this.comparable = [...found.changed.filter(sameShape).map((c) => c.name), ...found.same];
     this.values = new Map();
     this.shown = this.all;
-    this.element = el('div', { class: 'compare list', role: 'table', tabindex: 0, 'aria-label': 'Tensors of both files', 'aria-rowcount': this.all.length + 1 });
-    this.list = new VirtualList(this.element, (i) => this.row(i), el('div', { class: 'list-heads', role: 'row' }, COLUMNS.map((c) => el('span', { role: 'columnheader' }, c))));
-    this.search = el('input', { type: 'search', placeholder: 'name', autocomplete: 'off', spellcheck: 'false', 'aria-label': 'Search tensors', 'aria-keyshortcuts': '/', oninput: later(() => this.update(), 30) });
-    this.state = el('select', { 'aria-label': 'Which', onchange: () => this.update() }, ['all', 'changed', 'removed', 'added', 'same', 'worst first'].map((s) => el('option', { value: s }, s)));
+    this.element = el('div', {
+      class: 'compare list',
+      role: 'table',
+      tabindex: 0,
+      'aria-label': 'Tensors of both files',
+      'aria-rowcount': this.all.length + 1,
+    });
+    this.list = new VirtualList(
+      this.element,
+      (i) => this.row(i),
+      el(
+        'div',
+        { class: 'list-heads', role: 'row' },
+        COLUMNS.map((c) => el('span', { role: 'columnheader' }, c)),
+      ),
+    );
+    this.search = el('input', {
+      type: 'search',
+      placeholder: 'name',
+      autocomplete: 'off',
+      spellcheck: 'false',
+      'aria-label': 'Search tensors',
+      'aria-keyshortcuts': '/',
+      oninput: later(() => this.update(), 30),
+    });
+    this.state = el(
+      'select',
+      { 'aria-label': 'Which', onchange: () => this.update() },
+      ['all', 'changed', 'removed', 'added', 'same', 'worst first'].map((s) => el('option', { value: s }, s)),
+    );
     this.said = el('span', { class: 'soft', role: 'status' });
     this.tools = el('div', { class: 'tools' }, this.search, this.state, this.said);
     this.redraw = later(() => this.list.refresh(), 100);
@@ -32,9 +58,11 @@ export class CompareList {
   update() {
     const query = this.search.value.trim().toLowerCase();
     const state = this.state.value;
-    const wanted = (row) => state === 'all' || state === row.state || (state === 'worst first' && this.values.has(row.name));
+    const wanted = (row) =>
+      state === 'all' || state === row.state || (state === 'worst first' && this.values.has(row.name));
     this.shown = this.all.filter((row) => row.name.toLowerCase().includes(query) && wanted(row));
-    if (state === 'worst first') this.shown.sort((a, b) => (this.values.get(b.name).relative ?? -1) - (this.values.get(a.name).relative ?? -1));
+    if (state === 'worst first')
+      this.shown.sort((a, b) => (this.values.get(b.name).relative ?? -1) - (this.values.get(a.name).relative ?? -1));
     this.element.scrollTop = 0;
     this.said.textContent = plural(this.shown.length, 'tensor');
     this.list.refresh(this.shown.length);
@@ -50,9 +78,19 @@ export class CompareList {
     const value = this.values.get(row.name);
     const cells = value?.error ? [value.error, '', '', ''] : numbers(value);
     const texts = [row.left || value?.left || '', row.right || value?.right || '', ...cells];
-    return el('div', { role: 'row', 'aria-rowindex': index + 2, class: `is-${row.state}` },
-      el('span', { role: 'cell', class: 'tree-name', title: visible(row.name) }, el('span', { class: 'state' }, { added: '+', removed: '−', changed: '≠', same: '=' }[row.state]), ' ', el('bdi', {}, visible(row.name)), el('span', { class: 'away' }, ` ${row.state}`)),
-      texts.map((text) => el('span', { role: 'cell', title: visible(text) }, visible(text))));
+    return el(
+      'div',
+      { role: 'row', 'aria-rowindex': index + 2, class: `is-${row.state}` },
+      el(
+        'span',
+        { role: 'cell', class: 'tree-name', title: visible(row.name) },
+        el('span', { class: 'state' }, { added: '+', removed: '−', changed: '≠', same: '=' }[row.state]),
+        ' ',
+        el('bdi', {}, visible(row.name)),
+        el('span', { class: 'away' }, ` ${row.state}`),
+      ),
+      texts.map((text) => el('span', { role: 'cell', title: visible(text) }, visible(text))),
+    );
   }
 
   stop() {
@@ -67,5 +105,10 @@ function numbers(value) {
   if (!value) return ['', '', '', ''];
   const bits = Number.isInteger(value.bits) ? whole(value.bits) : short(value.bits);
   if (value.equal) return [bits, '0', '0', 'equal'];
-  return [bits, short(value.relative), short(value.worst ?? value.max), Number.isFinite(value.snr) ? `${value.snr.toFixed(1)} dB` : ''];
+  return [
+    bits,
+    short(value.relative),
+    short(value.worst ?? value.max),
+    Number.isFinite(value.snr) ? `${value.snr.toFixed(1)} dB` : '',
+  ];
 }

@@ -8,7 +8,8 @@ import { human, plural, size, visible } from '../lib/text.js';
 import { CompareList } from './compare-list.js';
 
 export async function show(root, { file: left, rest, files }) {
-  const right = /^\d+$/.test(rest) && files[Number(rest)] ? Number(rest) : files.length > 1 ? (left === 0 ? 1 : 0) : left;
+  const right =
+    /^\d+$/.test(rest) && files[Number(rest)] ? Number(rest) : files.length > 1 ? (left === 0 ? 1 : 0) : left;
   put(root, el('h1', { class: 'away' }, 'Compare'));
   if (files.length < 2) {
     put(root, el('p', { class: 'soft' }, 'Give two files to the command, `modelglot view A B`, to compare them.'));
@@ -17,7 +18,13 @@ export async function show(root, { file: left, rest, files }) {
   const [found, a, b] = await Promise.all([once(`api/compare/${left}/${right}`), summary(left), summary(right)]);
   const list = new CompareList(found);
   const run = new Comparison(root, list, left, right);
-  put(root, choices(left, right, files), facts(totals(found, a, b), 'wide'), section('Values', run.element), section('Tensors', list.tools, list.element));
+  put(
+    root,
+    choices(left, right, files),
+    facts(totals(found, a, b), 'wide'),
+    section('Values', run.element),
+    section('Tensors', list.tools, list.element),
+  );
   return () => {
     run.stop();
     list.stop();
@@ -27,13 +34,26 @@ export async function show(root, { file: left, rest, files }) {
 
 function choices(left, right, files) {
   const select = (label, chosen, move) => {
-    const made = el('select', { 'aria-label': label, onchange: () => { location.hash = move(Number(made.value)); } }, files.map((f, i) => el('option', { value: i }, visible(f.name))));
+    const made = el(
+      'select',
+      {
+        'aria-label': label,
+        onchange: () => {
+          location.hash = move(Number(made.value));
+        },
+      },
+      files.map((f, i) => el('option', { value: i }, visible(f.name))),
+    );
     made.value = chosen;
     return made;
   };
-  return el('div', { class: 'tools pair' },
-    select('Reference', left, (value) => to('compare', value, value === right ? left : right)), el('span', { 'aria-hidden': 'true' }, '→'),
-    select('Compared with it', right, (value) => to('compare', value === left ? right : left, value)));
+  return el(
+    'div',
+    { class: 'tools pair' },
+    select('Reference', left, (value) => to('compare', value, value === right ? left : right)),
+    el('span', { 'aria-hidden': 'true' }, '→'),
+    select('Compared with it', right, (value) => to('compare', value === left ? right : left, value)),
+  );
 }
 
 function totals(found, a, b) {
@@ -55,9 +75,22 @@ function totals(found, a, b) {
 class Comparison {
   constructor(root, list, left, right) {
     Object.assign(this, { root, list, left, right, aborted: null });
-    this.button = el('button', { type: 'button', class: 'button', onclick: () => (this.aborted ? this.stop() : this.start()) }, 'Compare values');
-    this.progress = el('progress', { max: Math.max(1, list.comparable.length), value: 0, hidden: true, 'aria-label': 'Tensors compared' });
-    this.said = el('span', { class: 'soft', role: 'status' }, `${plural(list.comparable.length, 'tensor')} to read on both sides`);
+    this.button = el(
+      'button',
+      { type: 'button', class: 'button', onclick: () => (this.aborted ? this.stop() : this.start()) },
+      'Compare values',
+    );
+    this.progress = el('progress', {
+      max: Math.max(1, list.comparable.length),
+      value: 0,
+      hidden: true,
+      'aria-label': 'Tensors compared',
+    });
+    this.said = el(
+      'span',
+      { class: 'soft', role: 'status' },
+      `${plural(list.comparable.length, 'tensor')} to read on both sides`,
+    );
     this.result = el('div', {});
     this.element = el('div', {}, el('div', { class: 'tools' }, this.button, this.progress, this.said), this.result);
     this.button.disabled = !list.comparable.length;

@@ -17,10 +17,31 @@ export function damage(values, done) {
   return [
     el('p', {}, text),
     plot(differ),
-    el('p', { class: 'soft' }, 'Relative error: root mean square of the differences over that of the first file\'s values.'),
-    el('details', {}, el('summary', {}, 'By kind of tensor'),
-      table('Relative error by kind of tensor', [{ head: 'tensors', code: true }, { head: 'count', number: true }, { head: 'mean', number: true }, { head: 'worst', number: true }],
-        kinds(differ).map(([kind, list]) => [visible(kind), String(list.length), short(list.reduce((s, v) => s + v.relative, 0) / list.length), short(Math.max(...list.map((v) => v.relative)))]))),
+    el(
+      'p',
+      { class: 'soft' },
+      "Relative error: root mean square of the differences over that of the first file's values.",
+    ),
+    el(
+      'details',
+      {},
+      el('summary', {}, 'By kind of tensor'),
+      table(
+        'Relative error by kind of tensor',
+        [
+          { head: 'tensors', code: true },
+          { head: 'count', number: true },
+          { head: 'mean', number: true },
+          { head: 'worst', number: true },
+        ],
+        kinds(differ).map(([kind, list]) => [
+          visible(kind),
+          String(list.length),
+          short(list.reduce((s, v) => s + v.relative, 0) / list.length),
+          short(Math.max(...list.map((v) => v.relative))),
+        ]),
+      ),
+    ),
   ];
 }
 
@@ -42,22 +63,52 @@ function kinds(values) {
 }
 
 function plot(values) {
-  const layered = kinds(values).filter(([, list]) => list.length > 1 && split(list[0].name)[1] !== null).slice(0, 8);
+  const layered = kinds(values)
+    .filter(([, list]) => list.length > 1 && split(list[0].name)[1] !== null)
+    .slice(0, 8);
   if (!layered.length) return null;
-  const lines = Math.ceil(layered.reduce((sum, [kind]) => sum + kind.length * 6 + 40, 0) / 560);
+  const lines = Math.ceil(
+    layered.reduce((sum, [kind]) => sum + kind.length * 6 + 40, 0) / Math.min(innerWidth - 60, 960),
+  );
   const label = `Relative error by layer, a line for each kind of tensor: ${layered.map(([kind]) => visible(kind)).join(', ')}. The table below has the numbers.`;
-  return chart(label, (colours) => {
-    const { axis, base } = frame(colours);
-    const points = (list) => list.map((v) => [split(v.name)[1], v.relative]).filter(([, y]) => y > 0).sort((a, b) => a[0] - b[0]);
-    const symbols = ['circle', 'rect', 'triangle', 'diamond', 'roundRect', 'pin', 'arrow', 'emptyCircle'];
-    return {
-      ...base,
-      grid: { left: 64, right: 16, top: 16, bottom: 18 * lines + 44 },
-      legend: { bottom: 0, textStyle: { color: colours.text, fontSize: 11 }, itemWidth: 14, itemHeight: 8, type: 'plain' },
-      tooltip: { ...base.tooltip, trigger: 'item', formatter: (p) => `${p.seriesName}\nlayer ${p.value[0]}: ${short(p.value[1])}` },
-      xAxis: { ...axis, type: 'value', minInterval: 1, name: 'layer', nameGap: 22 },
-      yAxis: { ...axis, type: 'log', axisLabel: { ...axis.axisLabel, formatter: (n) => short(n) } },
-      series: layered.map(([kind, list], i) => ({ name: visible(kind), type: 'line', data: points(list), symbol: symbols[i], symbolSize: 5, lineStyle: { width: 1.5 }, color: colours.kinds[i] })),
-    };
-  }, { height: 240 + 18 * lines });
+  return chart(
+    label,
+    (colours) => {
+      const { axis, base } = frame(colours);
+      const points = (list) =>
+        list
+          .map((v) => [split(v.name)[1], v.relative])
+          .filter(([, y]) => y > 0)
+          .sort((a, b) => a[0] - b[0]);
+      const symbols = ['circle', 'rect', 'triangle', 'diamond', 'roundRect', 'pin', 'arrow', 'emptyCircle'];
+      return {
+        ...base,
+        grid: { left: 64, right: 16, top: 16, bottom: 18 * lines + 44 },
+        legend: {
+          bottom: 0,
+          textStyle: { color: colours.text, fontSize: 11 },
+          itemWidth: 14,
+          itemHeight: 8,
+          type: 'plain',
+        },
+        tooltip: {
+          ...base.tooltip,
+          trigger: 'item',
+          formatter: (p) => `${p.seriesName}\nlayer ${p.value[0]}: ${short(p.value[1])}`,
+        },
+        xAxis: { ...axis, type: 'value', minInterval: 1, name: 'layer', nameGap: 22 },
+        yAxis: { ...axis, type: 'log', axisLabel: { ...axis.axisLabel, formatter: (n) => short(n) } },
+        series: layered.map(([kind, list], i) => ({
+          name: visible(kind),
+          type: 'line',
+          data: points(list),
+          symbol: symbols[i],
+          symbolSize: 5,
+          lineStyle: { width: 1.5 },
+          color: colours.kinds[i],
+        })),
+      };
+    },
+    { height: 240 + 18 * lines },
+  );
 }

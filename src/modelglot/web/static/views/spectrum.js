@@ -7,26 +7,45 @@ import { short, visible, whole } from '../lib/text.js';
 
 export function spectrum(file, tensor) {
   const box = el('div', {});
-  const compute = () => fill(box, 'Computing', async () => shown(await get(`api/spectrum/${file}`, { name: tensor.name })));
+  const compute = () =>
+    fill(box, 'Computing', async () => shown(await get(`api/spectrum/${file}`, { name: tensor.name })));
   box.append(el('button', { type: 'button', class: 'button', onclick: compute }, 'Compute singular values'));
   return section('Singular values', box);
 }
 
 function shown({ values, exact, shape, note }) {
   const label = sentence(values, exact, shape);
-  return el('figure', {},
+  return el(
+    'figure',
+    {},
     chart(label, (colours) => {
       const { axis, base } = frame(colours);
       const shownValues = values.map((v, i) => [i + 1, v]).filter(([, v]) => v > 0);
       return {
         ...base,
         tooltip: { ...base.tooltip, trigger: 'axis', formatter: ([p]) => `number ${p.value[0]}\n${short(p.value[1])}` },
-        xAxis: { ...axis, type: 'value', min: 1, max: Math.max(2, values.length), name: 'number, largest first', nameGap: 24 },
+        xAxis: {
+          ...axis,
+          type: 'value',
+          min: 1,
+          max: Math.max(2, values.length),
+          name: 'number, largest first',
+          nameGap: 24,
+        },
         yAxis: { ...axis, type: 'log', axisLabel: { ...axis.axisLabel, formatter: (n) => short(n) } },
-        series: [{ type: 'line', data: shownValues, showSymbol: values.length < 20, lineStyle: { width: 1.5, color: colours.accent }, itemStyle: { color: colours.accent } }],
+        series: [
+          {
+            type: 'line',
+            data: shownValues,
+            showSymbol: values.length < 20,
+            lineStyle: { width: 1.5, color: colours.accent },
+            itemStyle: { color: colours.accent },
+          },
+        ],
       };
     }),
-    el('figcaption', { class: 'soft' }, label, note && ` ${visible(note)}`));
+    el('figcaption', { class: 'soft' }, label, note && ` ${visible(note)}`),
+  );
 }
 
 function sentence(values, exact, [rows, columns]) {

@@ -9,10 +9,29 @@ const CLASSES = { '{{': 'jinja-value', '{%': 'jinja-step', '{#': 'jinja-note' };
 
 export async function show(root, { file }) {
   const { templates } = await get(`api/templates/${file}`);
-  put(root, el('h1', { class: 'away' }, 'Chat templates'), templates.length ? null : el('p', { class: 'soft' }, 'There is no chat template in this file or beside it.'));
-  templates.forEach((template, i) => put(root, section(`Template ${i + 1}`,
-    el('p', { class: 'soft' }, `${visible(template.name)}, in ${visible(template.place)}; ${plural(template.text.length, 'character')}. Shown as text, not rendered.`),
-    el('pre', { class: 'code', tabindex: 0, 'aria-label': `Text of template ${visible(template.name)}` }, coloured(template.text)))));
+  put(
+    root,
+    el('h1', { class: 'away' }, 'Chat templates'),
+    templates.length ? null : el('p', { class: 'soft' }, 'There is no chat template in this file or beside it.'),
+  );
+  templates.forEach((template, i) =>
+    put(
+      root,
+      section(
+        `Template ${i + 1}`,
+        el(
+          'p',
+          { class: 'soft' },
+          `${visible(template.name)}, in ${visible(template.place)}; ${plural(template.text.length, 'character')}. Shown as text, not rendered.`,
+        ),
+        el(
+          'pre',
+          { class: 'code', tabindex: 0, 'aria-label': `Text of template ${visible(template.name)}` },
+          coloured(template.text),
+        ),
+      ),
+    ),
+  );
 }
 
 /** Steps, values and comments of Jinja in their own colours. */

@@ -3,7 +3,7 @@
 import { tensors } from '../lib/api.js';
 import { announce, el, later, problem, put } from '../lib/dom.js';
 import { plural, size } from '../lib/text.js';
-import { ordered, search } from '../tree/search.js';
+import { lower, ordered, search } from '../tree/search.js';
 import { TreeView } from '../tree/view.js';
 
 const visited = new Map(); // by file: where somebody was comes back with them
@@ -14,12 +14,31 @@ class Tensors {
     this.file = file;
     this.view = new TreeView(table, file);
     this.total = table.bytes.reduce((a, b) => a + b, 0);
-    this.search = el('input', { type: 'search', id: 'search', placeholder: 'name, type or 4096x4096', autocomplete: 'off', spellcheck: 'false', 'aria-label': 'Search tensors', 'aria-keyshortcuts': '/', oninput: later(() => this.update(), 30), onkeydown: (e) => this.key(e) });
-    this.order = el('select', { 'aria-label': 'Arrangement', onchange: () => this.update() },
-      [['tree', 'tree'], ['file', 'list, as in the file'], ['size', 'list, largest first'], ['name', 'list, by name']].map(([v, t]) => el('option', { value: v }, t)));
+    this.search = el('input', {
+      type: 'search',
+      id: 'search',
+      placeholder: 'name, type or 4096x4096',
+      autocomplete: 'off',
+      spellcheck: 'false',
+      'aria-label': 'Search tensors',
+      'aria-keyshortcuts': '/',
+      oninput: later(() => this.update(), 30),
+      onkeydown: (e) => this.key(e),
+    });
+    this.order = el(
+      'select',
+      { 'aria-label': 'Arrangement', onchange: () => this.update() },
+      [
+        ['tree', 'tree'],
+        ['file', 'list, as in the file'],
+        ['size', 'list, largest first'],
+        ['name', 'list, by name'],
+      ].map(([v, t]) => el('option', { value: v }, t)),
+    );
     this.said = el('p', { class: 'soft said', role: 'status' });
     this.map = el('details', { class: 'map', ontoggle: () => this.drawMap() }, el('summary', {}, 'Map of sizes'));
     this.update();
+    setTimeout(() => lower(table), 100); // so that the first search does not wait for it
   }
 
   /** The rows for what is typed and chosen. */
@@ -31,7 +50,10 @@ class Tensors {
     this.view.show(ids && ordered(this.table, ids, order), query.toLowerCase().split(/\s+/).filter(Boolean));
     performance.measure('modelglot-search', 'search-from');
     const bytes = ids ? ids.reduce((sum, id) => sum + this.table.bytes[id], 0) : this.total;
-    this.said.textContent = ids && query ? `${plural(ids.length, 'tensor')} found, ${size(bytes)}` : `${plural(this.table.names.length, 'tensor')}, ${size(bytes)}`;
+    this.said.textContent =
+      ids && query
+        ? `${plural(ids.length, 'tensor')} found, ${size(bytes)}`
+        : `${plural(this.table.names.length, 'tensor')}, ${size(bytes)}`;
   }
 
   key(event) {
@@ -62,11 +84,13 @@ export async function show(root, { file, rest }) {
   if (!visited.has(file)) visited.set(file, new Tensors(table, file));
   const state = visited.get(file);
   const top = state.view.element.scrollTop || state.top || 0;
-  put(root,
+  put(
+    root,
     el('h1', { class: 'away' }, 'Tensors'),
     el('div', { class: 'tools' }, state.search, state.order, state.said),
     state.map,
-    table.names.length ? state.view.element : el('p', { class: 'soft' }, 'There are no tensors in this file.'));
+    table.names.length ? state.view.element : el('p', { class: 'soft' }, 'There are no tensors in this file.'),
+  );
   root.addEventListener('placed', () => {
     state.view.element.scrollTop = top;
     state.view.refresh();
