@@ -19,6 +19,7 @@ export function palette() {
     line: colour('--line'),
     back: colour('--back'),
     raised: colour('--raised'),
+    onKind: colour('--on-kind'),
     accent: colour('--accent'),
     kinds,
   };

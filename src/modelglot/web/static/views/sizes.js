@@ -128,7 +128,7 @@ function options(colours, data, total) {
         bottom: 0,
         visibleMin: 60,
         leafDepth: null,
-        label: { show: true, color: '#fff', fontSize: 11, overflow: 'truncate' },
+        label: { show: true, color: colours.onKind, fontSize: 11, overflow: 'truncate' },
         upperLabel: {
           show: true,
           height: 17,
