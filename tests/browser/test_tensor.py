@@ -32,13 +32,18 @@ def drawn(page: Page) -> Any:
 
 def seen(page: Page) -> dict[str, float]:
     """Where the picture begins, its steps, and the end of its scale."""
-    return {k: float(v) for k, v in drawn(page).evaluate("c => ({...c.dataset})").items()}
+    return {k: float(v) for k, v in drawn(page).evaluate("c => ({...c.dataset})").items() if k != "slice"}
 
 
 def settled(page: Page, **want: float) -> dict[str, float]:
     test = " && ".join(f"Number(d.{key}) === {value}" for key, value in want.items())
     page.wait_for_function(f"() => {{ const d = document.querySelector('.heat-canvas').dataset; return {test} }}")
     return seen(page)
+
+
+def slice_is(page: Page, slice_: str) -> None:
+    """Waits for axes and places: rows, columns, index on each axis."""
+    page.wait_for_selector(f".heat-canvas[data-slice='{slice_}'][aria-busy=false]")
 
 
 def expected(ramp: list[int], values: Array, limit: float) -> Array:
@@ -128,13 +133,10 @@ def test_axes_of_a_tensor_of_four(tab: Tab, state: dict[str, Array]) -> None:
     page.get_by_label("axis 3 at").press("Enter")
     page.get_by_label("axis 0 at").fill("6")
     page.get_by_label("axis 0 at").press("Enter")
-    page.wait_for_function(
-        "() => document.querySelector('.heat-canvas').width < document.querySelector('.heat-canvas').height * 2"
-    )
-    page.wait_for_timeout(300)
+    slice_is(page, "2,1,6,0,0,4")
     check(page, values[6, :, :, 4].T)
     page.get_by_label("rows", exact=True).select_option(label="axis 1 (4)")  # the columns' axis: they change places
-    page.wait_for_timeout(300)
+    slice_is(page, "1,2,6,0,0,4")
     check(page, values[6, :, :, 4])
 
 

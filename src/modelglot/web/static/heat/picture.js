@@ -81,6 +81,7 @@ export class Picture extends EventTarget {
     this.asked?.abort();
     this.asked = new AbortController();
     const { r, c } = this;
+    const slice = [this.rows, this.columns, ...this.at].join();
     const params = {
       name: this.name,
       rows: this.rows,
@@ -96,7 +97,7 @@ export class Picture extends EventTarget {
     this.canvas.setAttribute('aria-busy', 'true');
     try {
       this.values = await floats(`api/window/${this.file}`, params, this.asked.signal);
-      this.seen = { r, c };
+      this.seen = { r, c, slice };
       this.limit ??= limitOf(this.values, this.share);
       this.paint();
     } catch (error) {
@@ -127,6 +128,7 @@ export class Picture extends EventTarget {
     this.canvas.setAttribute('aria-busy', 'false');
     Object.assign(this.canvas.dataset, {
       limit: this.limit,
+      slice: this.seen.slice,
       row: r.start,
       rowStep: r.step,
       rowPixels: r.px,
