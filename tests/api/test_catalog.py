@@ -86,6 +86,19 @@ def test_files_and_folders_are_one_row_each(tree: Tree) -> None:
     assert (nbytes, tensor_bytes, dtypes) == ((tree.root / "flat" / "c.pth").stat().st_size, 4096, ["f32"])
 
 
+def test_a_card_says_the_licence_of_the_files_beside_it(tree: Tree) -> None:
+    for name in ("a.gguf", "b.gguf"):
+        tree.save({"w": np.zeros(4, "f4")}, f"x/{name}")
+    (tree.root / "x" / "README.md").write_text("---\nlicense: mit\n---\n")
+    (tree.root / "x" / "code").mkdir()
+    (tree.root / "x" / "code" / "run.py").write_text("import os")
+    tree.build()
+    assert tree.rows("path, licence, verdict, len(files)") == [(f"x/{n}.gguf", "mit", "safe", 2) for n in "ab"]
+    (tree.root / "x" / "README.md").write_text("---\nlicense: gemma\n---\n")
+    assert tree.build() == 2
+    assert tree.rows("licence") == [("gemma",)] * 2
+
+
 def test_what_else_a_tree_holds_is_no_row(tree: Tree) -> None:
     """A hub's cache with its links, git's insides, a half-written target, a link out of the tree."""
     blob = tree.save(STATE, "models--a/blobs/0123.safetensors")

@@ -94,7 +94,8 @@ def _card(folder: str) -> bytes | None:
 
 
 def _scanned(row: Row) -> None:
-    """The worst verdict of the model's files."""
-    report = scan([os.path.join(row.folder, f.name) for f in row.files], jobs=1)
+    """The worst verdict of the model's files; of a folder also of what lies beside the weights."""
+    names = [f.name for f in row.files if f.role == "weights" or row.path == row.folder]
+    report = scan([os.path.join(row.folder, name) for name in names], jobs=1)
     row.verdict, row.incomplete = report.verdict, report.incomplete
     row.findings = tuple(sorted({f.rule for file in report.files for f in file.findings}))

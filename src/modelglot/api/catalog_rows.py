@@ -13,6 +13,7 @@ from modelglot.core.errors import ModelFileError, UnknownFormatError, Unsupporte
 from modelglot.core.format import Format, Match
 from modelglot.core.limits import Limits
 from modelglot.core.model import FileRef, Model
+from modelglot.features.catalog.licence import CARD
 from modelglot.features.catalog.names import batches, is_meant, may_be_weights
 from modelglot.features.catalog.row import FileStamp, Row, made_by
 from modelglot.features.catalog.tree import Listing, listing
@@ -182,8 +183,14 @@ def _foreign_link(task: Task, name: str) -> Row | None:
 
 
 def _row(task: Task, path: str, model: Model) -> Row:
-    files = tuple(_stamp(f) for f in model.files)
-    row = Row(path, task.folder, files)
+    files = [_stamp(f) for f in model.files]
+    tops = {f.name.partition("/")[0] for f in files if f.role == "weights"}
+    if path == task.folder:  # what lies in a sub-folder without weights of this model is looked at there
+        files = [f for f in files if f.role == "weights" or "/" not in f.name or f.name.partition("/")[0] in tops]
+    else:
+        files = [f for f in files if f.role == "weights"]
+        files += [f._replace(role="side") for f in _stamps(task.folder, [CARD])]  # may say the licence
+    row = Row(path, task.folder, tuple(files))
     described(row, model, task.digests, task.known.get(path))
     return _stamped(row)
 

@@ -125,11 +125,11 @@ def duplicates(catalog: PathLike, *, names: bool = True) -> list[Duplicates]:
 
 def _roots(given: Iterable[PathLike]) -> list[str]:
     """Absolute, without those that lie inside another."""
-    folders = sorted({os.path.abspath(os.fspath(root)) for root in given})
-    for folder in folders:
-        if not os.path.isdir(folder):
-            raise CannotOpenError("no such folder", path=folder)
-    found: list[str] = []
+    names = [os.fspath(root) for root in given]
+    for name in names:
+        if not os.path.isdir(name):
+            raise CannotOpenError("no such folder", path=name)
+    folders, found = sorted({os.path.abspath(name) for name in names}), list[str]()
     for folder in folders:
         if not any(os.path.commonpath([folder, root]) == root for root in found):
             found.append(folder)
