@@ -41,6 +41,11 @@ def batches(names: Iterable[str], most: int) -> Iterator[tuple[str, ...]]:
         yield tuple(batch)
 
 
+def has_kin(name: str) -> bool:
+    """True for an index, a shard, and what else names other files."""
+    return name.endswith(_LEADS) or _SHARD.search(name.rpartition(".")[0]) is not None
+
+
 def stem(name: str) -> str:
     """``model`` of ``model-00001-of-00002.safetensors``, ``model.safetensors.index.json``, ``model.data-0...``"""
     name = _NUMBERED.sub("", name)
