@@ -161,6 +161,12 @@ def test_what_cannot_be_read_has_a_row_that_says_so(tree: Tree) -> None:
     assert why
 
 
+def test_a_damaged_configuration_costs_the_family_only(tree: Tree) -> None:
+    (hub_folder(tree, "hub") / "config.json").write_text('{"architectures": ["Llama')
+    tree.build()
+    assert tree.rows("path, tensors, family, error, digest is not null") == [("hub", 4, None, None, True)]
+
+
 def test_code_in_a_pickle_is_a_verdict_and_never_runs(tree: Tree) -> None:
     class Evil:
         def __reduce__(self) -> tuple[Any, ...]:
@@ -254,6 +260,24 @@ def test_what_only_lacked_an_extra_is_tried_again(tree: Tree, monkeypatch: pytes
     assert tree.rows("error_code") == [("missing-extra",)]
     tree.build()
     assert tree.rows("error_code") == [(None,)]
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_tried_again(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may list everything, so the system's refusal is played."""
+    tree.save(STATE, "x/a.safetensors")
+    scandir = os.scandir
+
+    def refused(path: Any) -> Any:
+        if isinstance(path, str) and path.endswith("x"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refused)
+        tree.build()
+    assert tree.rows("path, error") == [("x", "cannot be listed: permission denied")]
+    tree.build()
+    assert tree.rows("path, error") == [("x/a.safetensors", None)]
 
 
 def test_duplicates_are_exactly_those_of_equal_weights(tree: Tree) -> None:

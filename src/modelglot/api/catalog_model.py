@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from modelglot.api.folders import folder_of
+from modelglot.api.folders import config_of
 from modelglot.api.methods import quantization_config
 from modelglot.api.scanning import scan
 from modelglot.core.encoding import Blocks
@@ -29,7 +29,7 @@ def described(row: Row, model: Model, digests: bool, known: tuple[str, str, str]
     row.format = model.format
     row.tensors, row.parameters, row.tensor_bytes = len(model.tensors), model.parameters, model.nbytes
     row.dtypes = tuple(t.type for t in type_totals(model.tensors))
-    row.family = recognise(model.tensors, model.metadata, folder_of(model, row.path, Limits()).config)
+    row.family = recognise(model.tensors, model.metadata, config_of(model, row.path, Limits()))
     row.quantization = _quantization(model)
     row.licence = licence_of(model.metadata, _card(row.folder))
     _scanned(row)

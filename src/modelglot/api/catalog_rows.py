@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from modelglot.api.catalog_model import described
 from modelglot.api.reading import detect, read_as
-from modelglot.core.errors import ModelFileError, UnknownFormatError, UnsupportedError, located
+from modelglot.core.errors import CannotOpenError, ModelFileError, UnknownFormatError, UnsupportedError, located
 from modelglot.core.format import Format, Match
 from modelglot.core.limits import Limits
 from modelglot.core.model import FileRef, Model
@@ -86,6 +86,9 @@ def single(task: Task) -> list[Task]:
 def _folder(task: Task) -> Seen:
     """The folder as one model where a format says so, and what is left of it."""
     seen = listing(task.folder)
+    if seen.error is not None:
+        error = CannotOpenError(f"cannot be listed: {seen.error}")
+        return Seen((_broken(task.folder, task.folder, (), error),))
     row = _guarded(task.folder, task.folder, (), lambda: _as_one(task, seen))
     taken = {f.name: f.role for f in row.files} if row else {}
     inside = {name.partition("/")[0] for name, role in taken.items() if "/" in name and role == "weights"}

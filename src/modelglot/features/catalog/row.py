@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
@@ -64,7 +64,7 @@ class Row:
     def document(self) -> dict[str, Any]:
         """Values as JSON and the table take them."""
         weights = [f for f in self.files if f.role == "weights"]
-        made = asdict(self)
+        made = {name: getattr(self, name) for name in self.__slots__}
         made["files"] = [
             {"name": text(f.name), "size": f.size, "mtime_ns": f.mtime_ns, "inode": f.inode, "role": f.role}
             for f in self.files

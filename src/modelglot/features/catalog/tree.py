@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import NamedTuple
 
+from modelglot.sources.file import reason
+
 MARK = 12  # bytes of a folder's mark
 
 
@@ -20,15 +22,19 @@ class Entry(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """Files by name and names of sub-folders, both sorted; hidden ones (.git, unfinished work) are left out."""
+    """Files by name and names of sub-folders, both sorted; hidden ones (.git, unfinished work) are left out.
+
+    ``error`` is the system's word where the folder cannot be listed.
+    """
 
     files: dict[str, Entry]
     folders: tuple[str, ...]
+    error: str | None = None
 
 
 def listing(folder: str) -> Listing:
-    """Links to folders and what is no file are left out. A folder that cannot be listed is empty."""
-    files, folders = {}, []
+    """Links to folders and what is no file are left out."""
+    files, folders, error = {}, [], None
     try:
         with os.scandir(folder) as entries:
             for entry in sorted(entries, key=lambda e: e.name):
@@ -43,11 +49,11 @@ def listing(folder: str) -> Listing:
                     continue
                 if stat.S_ISREG(found.st_mode):
                     files[entry.name] = Entry(found.st_size, found.st_mtime_ns, found.st_ino)
-    except OSError:
-        pass
+    except OSError as closed:
+        error = reason(closed)
     if "snapshots" in folders and "blobs" in folders:  # the hub's cache: every snapshot links to blobs
         folders.remove("blobs")
-    return Listing(files, tuple(folders))
+    return Listing(files, tuple(folders), error)
 
 
 def walk(root: str) -> Iterator[tuple[str, bytes]]:
