@@ -28,3 +28,25 @@ def test_families() -> None:
 
 def test_families_with_graphs() -> None:
     assert [row[0] for row in rows("families", "onnx-language.md")] == list(TRAITS)
+
+
+def test_queries_of_the_registry_run(tmp_path: Path) -> None:
+    import numpy as np
+    import pytest
+
+    import modelglot
+    from modelglot.features.catalog.row import COLUMNS
+
+    pytest.importorskip("duckdb")
+    from modelglot.api.cataloguing import build_catalog, query_catalog
+
+    guide = (GUIDES / "registry.md").read_text()
+    modelglot.save({"w": np.zeros(4, "f4")}, tmp_path / "a.npz")
+    build_catalog(tmp_path, tmp_path / "c.parquet")
+    queries = [line for line in guide.split("```sql\n")[1].split("```")[0].splitlines() if line.startswith("select")]
+    assert len(queries) >= 8
+    for query in queries:
+        query_catalog(tmp_path / "c.parquet", query)
+    described = {name.strip("` ") for line in guide.splitlines() if line.startswith("| `") for name in
+                 line.split("|")[1].split(",")}  # fmt: skip
+    assert described == set(COLUMNS) - {"stamp", "weights_stamp"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+from modelglot.core.errors import ModelFileError
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.engine.pool import SourcePool
@@ -27,3 +29,11 @@ def folder_of(model: Model, source: str, limits: Limits) -> Folder:
             pool.close()
 
     return Folder(read_side, tuple(sides), os.path.basename(os.path.abspath(source)))
+
+
+def config_of(model: Model, source: str, limits: Limits) -> dict[str, Any]:
+    """config.json beside the weights; empty where there is none or it is damaged, which is noted elsewhere."""
+    try:
+        return folder_of(model, source, limits).config
+    except ModelFileError:
+        return {}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from modelglot.api import ollama_store
-from modelglot.api.folders import folder_of
+from modelglot.api.folders import config_of
 from modelglot.api.methods import method_notes
 from modelglot.api.reading import PathLike, detect, existing, read_as, read_model
 from modelglot.core.cost import Cost
-from modelglot.core.errors import ModelFileError, located
+from modelglot.core.errors import located
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.families.recognise import recognise
@@ -70,7 +69,7 @@ def inspect(
         facts.document(),
         notes,
         collapse=collapse,
-        family=recognise(model.tensors, model.metadata, _config(model, text, limits or Limits())),
+        family=recognise(model.tensors, model.metadata, config_of(model, text, limits or Limits())),
         cost=_cost(model, text, inputs, limits) if count_cost else None,
     )
 
@@ -80,14 +79,6 @@ def _cost(model: Model, path: str, inputs: Iterable[str], limits: Limits | None)
     from modelglot.api.costing import cost
 
     return cost(model, path, inputs, limits)
-
-
-def _config(model: Model, path: str, limits: Limits) -> dict[str, Any]:
-    """config.json beside the weights; empty where there is none or it is damaged, which is noted elsewhere."""
-    try:
-        return folder_of(model, path, limits).config
-    except ModelFileError:
-        return {}
 
 
 def _matching(model: Model, globs: Iterable[str]) -> Model:

@@ -24,6 +24,8 @@ _VERBS = {
     "check": "modelglot.cli.checking",
     "verify": "modelglot.cli.verifying",
     "scan": "modelglot.cli.scanning",
+    "batch": "modelglot.cli.batching",
+    "catalog": "modelglot.cli.cataloguing",
     "view": "modelglot.cli.viewing",
     "report": "modelglot.cli.reporting",
     "plot": "modelglot.cli.reporting",

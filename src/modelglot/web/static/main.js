@@ -22,6 +22,7 @@ let turn = 0; // only the newest opening of a view may draw
 let leave = null;
 
 async function start() {
+  const keys = import('./lib/keys.js');
   themeButton(document.getElementById('theme'));
   document.getElementById('help').addEventListener('click', help);
   document.getElementById('skip').addEventListener('click', (event) => {
@@ -36,9 +37,9 @@ async function start() {
     return;
   }
   addEventListener('hashchange', () => open(true));
-  await open(false);
-  const { globalKeys } = await import('./lib/keys.js');
+  const { globalKeys } = await keys; // before there is something to see: a key pressed then must count
   globalKeys({ '/': search, '?': help, Escape: back, '[': () => step('before'), ']': () => step('after') });
+  await open(false);
 }
 
 async function help() {

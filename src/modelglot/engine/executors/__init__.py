@@ -1,0 +1,1 @@
+"""Where pieces of work run: one interface, an implementation a module."""

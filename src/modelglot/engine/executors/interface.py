@@ -1,0 +1,32 @@
+"""What runs many pieces of work, wherever that is: threads, processes, a cluster."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import NamedTuple, Protocol, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Done(NamedTuple):
+    """A piece of work and what became of it: ``value``, or ``error`` where it raised or its process died."""
+
+    item: object
+    value: object
+    error: Exception | None
+
+
+Results = Generator[Done, None, None]
+
+
+class Executor(Protocol):
+    """``queue`` is emptied from the left, and may grow while results are taken: the end is an empty queue with nothing
+    under way. ``size`` says how many bytes an item reads; an executor may hold items back by that.
+
+    Results come in the order in which they are ready. What ``work`` raises is a result and ends nothing; closing the
+    iterator waits for what is under way and starts nothing more.
+    """
+
+    def run(self, work: Callable[[T], R], queue: deque[T], size: Callable[[T], int] = lambda _: 0) -> Results: ...

@@ -1,0 +1,81 @@
+"""Folders of a tree and what they look like from outside: enough to tell which have changed since the last time."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import NamedTuple
+
+from modelglot.sources.file import reason
+
+MARK = 12  # bytes of a folder's mark
+
+
+class Entry(NamedTuple):
+    """A file in a folder; links are followed for its size and time."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+class Listing(NamedTuple):
+    """Files by name and names of sub-folders, both sorted; hidden ones (.git, unfinished work) are left out.
+
+    ``error`` is the system's word where the folder cannot be listed.
+    """
+
+    files: dict[str, Entry]
+    folders: tuple[str, ...]
+    error: str | None = None
+
+
+def listing(folder: str) -> Listing:
+    """Links to folders and what is no file are left out."""
+    files, folders, error = {}, [], None
+    try:
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda e: e.name):
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.name)
+                    continue
+                try:
+                    found = entry.stat()
+                except OSError:
+                    continue
+                if stat.S_ISREG(found.st_mode):
+                    files[entry.name] = Entry(found.st_size, found.st_mtime_ns, found.st_ino)
+    except OSError as closed:
+        error = reason(closed)
+    if "snapshots" in folders and "blobs" in folders:  # the hub's cache: every snapshot links to blobs
+        folders.remove("blobs")
+    return Listing(files, tuple(folders), error)
+
+
+def walk(root: str) -> Iterator[tuple[str, bytes]]:
+    """(folder, mark) of every folder, the deepest first. A mark changes when anything below its folder does."""
+    stack: list[tuple[str, Listing, dict[str, bytes]]] = [(root, listing(root), {})]
+    while stack:
+        folder, seen, marks = stack[-1]
+        if len(marks) < len(seen.folders):
+            path = os.path.join(folder, seen.folders[len(marks)])
+            stack.append((path, listing(path), {}))
+            continue
+        stack.pop()
+        mark = _mark(folder, seen, marks)
+        if stack:
+            stack[-1][2][os.path.basename(folder)] = mark
+        yield folder, mark
+
+
+def _mark(folder: str, seen: Listing, below: dict[str, bytes]) -> bytes:
+    hasher = blake2b(os.fsencode(folder) + b"\0", digest_size=MARK)
+    for name, entry in seen.files.items():
+        hasher.update(os.fsencode(name) + f"\0{entry.size}\0{entry.mtime_ns}\0{entry.inode}\n".encode())
+    for name in seen.folders:
+        hasher.update(os.fsencode(name) + b"/" + below[name])
+    return hasher.digest()
