@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from modelglot.core.cost import Cost
@@ -39,7 +40,7 @@ class Part:
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InspectReport:
     path: str
     model: Model
@@ -53,9 +54,14 @@ class InspectReport:
     calls: tuple[str, ...]
     notes: tuple[Note, ...]
     name: Mapping[str, Any]
-    tree: Branch
+    collapse: bool = True
     family: str | None = None
     cost: Cost | None = None
+
+    @cached_property
+    def tree(self) -> Branch:
+        """Made when it is asked for: with 100,000 tensors it takes longer than all else, and few need it."""
+        return build(self.model.tensors, collapse=self.collapse)
 
     def document(self) -> dict[str, Any]:
         """Plain data for ``--json``; `schema` names its shape. Metadata arrays longer than a few values are cut."""
@@ -112,7 +118,7 @@ def examine(
         *_objects(model.tree),
         (*model.notes, *notes),
         name,
-        build(model.tensors, collapse=collapse),
+        collapse,
         family,
         cost,
     )
