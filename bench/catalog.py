@@ -129,6 +129,25 @@ def run(count: int = COUNT) -> Iterator[dict]:
         "measured": f"{len(wanted)} groups, {'exactly' if exact else 'not'} those that were made",
         "bar": "exact",
     }
+    yield _flat(count)
+
+
+def _flat(count: int) -> dict:
+    """All in one folder, where whatever looks around costs most."""
+    root, catalog = WORK / "flat", WORK / "catalog.parquet"
+    shutil.rmtree(root, ignore_errors=True)
+    catalog.unlink(missing_ok=True)
+    root.mkdir(parents=True)
+    random = np.random.default_rng(7)
+    for number in range(count):
+        _safetensors({f"{i}.weight": random.standard_normal((8, 8)).astype(np.float32) for i in range(4)},
+                     root / f"model-{number}")  # fmt: skip
+    try:
+        found = _build(root, catalog)
+        return _row(f"catalog of {count:,} files in one folder", found, 60, ok=_count(catalog) == count)
+    finally:
+        shutil.rmtree(root)
+        catalog.unlink(missing_ok=True)
 
 
 def _row(case: str, found: measure.Run, bar: float, *, ok: bool = True) -> dict:

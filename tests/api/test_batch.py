@@ -96,6 +96,10 @@ def test_jobs_run_after_what_makes_their_inputs(table: Path) -> None:
 
 def test_what_is_done_is_not_done_again(table: Path) -> None:
     batch(table)
+    receipt = table.parent / "out" / "receipt.json"
+    receipt.unlink()
+    assert outcomes(batch(table))[NAMES[1]] == "done"
+    assert receipt.exists()
     files = {p: p.stat().st_mtime_ns for p in (table.parent / "out").iterdir()}
     assert set(outcomes(batch(table)).values()) == {"skipped"}
     assert {p: p.stat().st_mtime_ns for p in (table.parent / "out").iterdir()} == files
@@ -127,6 +131,18 @@ def test_only_what_the_batch_wrote_itself_is_replaced(table: Path) -> None:
     target.write_bytes(b"somebody's")
     assert outcomes(batch(table))[NAMES[2]] == "failed"
     assert target.read_bytes() == b"somebody's"
+
+
+def test_shards_are_replaced_as_a_whole(table: Path) -> None:
+    path = write(table.parent, '[[job]]\nverb = "convert"\nsource = "a.safetensors"\ntarget = "shards/"\n'
+                               'to = "safetensors"\nmax_shard_size = 9000\n')  # fmt: skip
+    assert batch(path).ok
+    files = sorted((table.parent / "shards").iterdir())
+    assert len(files) > 3
+    files[1].unlink()
+    assert set(outcomes(batch(path)).values()) == {"done"}
+    assert mg.diff(table.parent / "shards", table.parent / "a.safetensors").same
+    assert set(outcomes(batch(path)).values()) == {"skipped"}
 
 
 def test_failures_end_only_what_needs_them(table: Path) -> None:

@@ -236,6 +236,20 @@ def test_digests_are_not_made_again_where_only_the_card_changed(tree: Tree, monk
     assert tree.rows("licence, digest is not null") == [("mit", True)]
 
 
+def test_another_version_looks_again_and_keeps_digests(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelglot.api import catalog_model, cataloguing
+
+    tree.save(STATE, "x/a.safetensors")
+    tree.save(OTHER, "x/b.gguf")
+    tree.build()
+    before = tree.rows("path, digest, contents")
+    monkeypatch.setattr(catalog_model, "_digests", lambda model: pytest.fail("the weights were read again"))
+    monkeypatch.setattr(cataloguing, "made_by", lambda: "9.9")
+    assert tree.build() == 2
+    assert tree.rows("path, digest, contents") == before
+    assert tree.build() == 0
+
+
 def test_headers_first_digests_later(tree: Tree) -> None:
     tree.save(STATE, "a.safetensors")
     tree.build(digests=False)
@@ -329,6 +343,14 @@ def test_hostile_names(tree: Tree) -> None:
     assert tree.build() == 0
 
 
+def test_what_is_no_text(tree: Tree) -> None:
+    tree.build()
+    with pytest.raises(UnsupportedError):
+        query_catalog(tree.catalog, "select '\udcff'")
+    with pytest.raises(UnsupportedError):
+        build_catalog(tree.root, os.fsdecode(os.fsencode(tree.root.parent) + b"/\xff.parquet"))
+
+
 QUERIES = (
     "select * from read_csv('/etc/passwd')",
     "select * from read_text('/etc/passwd')",
@@ -346,7 +368,6 @@ QUERIES = (
     "create table x as select 1",
     "delete from catalog",
     "select 1; select 2",
-    "pragma database_list",
     "export database '/tmp/modelglot-test'",
     "call pragma_version()",
     "",
@@ -399,6 +420,8 @@ def test_the_target_is_not_something_else(tree: Tree, tmp_path: Path) -> None:
         query_catalog(tmp_path / "none.parquet", "select 1")
     with pytest.raises(CannotOpenError):
         build_catalog(tmp_path / "none", tree.catalog)
+    with pytest.raises(UnsupportedError):
+        build_catalog("s3://bucket/models", tree.catalog)
 
 
 def test_a_process_that_dies_costs_one_row(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

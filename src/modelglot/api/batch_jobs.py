@@ -31,6 +31,13 @@ class Job:
     output: str | None
 
     @property
+    def made(self) -> tuple[str, ...]:
+        """What it writes: the target, and the receipt of that."""
+        if self.output is None:
+            return ()
+        return (self.output, *([self.arguments["receipt"]] if "receipt" in self.arguments else []))
+
+    @property
     def key(self) -> str:
         """What was asked for, whatever it is called and however fast it shall be done."""
         asked = {k: v for k, v in self.arguments.items() if k not in ("threads", "jobs", "force", "resume")}

@@ -58,29 +58,30 @@ class State:
         entry = self._done.get(job.key)
         if entry is None or entry.get("outcome") != "done":
             return False
-        now = stamp(job.inputs)
-        return now is not None and now == entry.get("inputs") and self.wrote(job)
+        now, outputs = stamp(job.inputs), self._outputs(job)
+        there = all(_file(path) == mark for path, mark in outputs.items())
+        return now is not None and now == entry.get("inputs") and there and bool(outputs or job.output is None)
 
-    def wrote(self, job: Job) -> bool:
-        """What lies at the target is what this batch wrote there, or the job writes nothing."""
-        if job.output is None:
-            return True
-        entry = self._done.get(job.key, {})
-        return entry.get("output") is not None and stamp(entry.get("outputs", ())) == entry["output"]
+    def may_replace(self, job: Job) -> bool:
+        """What is left of what this batch wrote for the job is as it was: nobody else has put anything there."""
+        outputs = self._outputs(job)
+        return bool(outputs) and all(_file(path) in (mark, None) for path, mark in outputs.items())
+
+    def _outputs(self, job: Job) -> dict[str, str]:
+        found = self._done.get(job.key, {}).get("outputs")
+        return found if isinstance(found, dict) else {}
 
     def add(self, job: Job, outcome: str, inputs: str | None, more: dict[str, Any]) -> None:
-        before = self._done.get(job.key, {})
-        kept: dict[str, Any] = {key: before[key] for key in ("outputs", "output") if key in before}
+        outputs: dict[str, Any] = self._outputs(job)
         if job.output and outcome == "done":
-            outputs = more["result"]["outputs"]
-            kept = {"outputs": outputs, "output": stamp(outputs)}
+            outputs = {path: _file(path) for path in (*more["result"]["outputs"], *job.made[1:])}
         entry = {
             "schema": SCHEMA,
             "key": job.key,
             "name": job.name,
             "outcome": outcome,
             "inputs": inputs,
-            **kept,
+            "outputs": outputs,
             **more,
         }
         self._done[job.key] = entry
@@ -94,6 +95,15 @@ class State:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _file(path: str) -> str | None:
+    """Size, time and inode of a file of this machine, None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ino}"
 
 
 def stamp(paths: Iterable[str]) -> str | None:

@@ -152,7 +152,7 @@ class _Run:
         verb, arguments = VERBS[job.verb], dict(job.arguments)
         if verb.output is not None:
             arguments.setdefault("threads", self.threads)
-            if self.state.wrote(job):
+            if self.state.may_replace(job):
                 arguments["force"] = True
         task = replace(job, arguments=arguments)
         self.queue.append(_Task(number, task, stamp(job.inputs), nbytes(job.inputs)))
@@ -195,7 +195,7 @@ def _kept(found: Outcome) -> dict[str, Any]:
 
 def _waits(jobs: list[Job], path: str) -> dict[int, set[int]]:
     """Number of a job -> numbers of those that make its inputs. Raises InvalidFileError for a circle."""
-    makers = {job.output.rstrip("/"): number for number, job in enumerate(jobs) if job.output is not None}
+    makers = {path.rstrip("/"): number for number, job in enumerate(jobs) for path in job.made}
     waits: dict[int, set[int]] = {}
     for number, job in enumerate(jobs):
         found = {_maker(path, makers) for path in job.inputs if not is_remote(path)}
@@ -209,7 +209,7 @@ def _waits(jobs: list[Job], path: str) -> dict[int, set[int]]:
 
 
 def _maker(path: str, makers: dict[str, int]) -> int | None:
-    """The job whose target is the path, or a folder that the path is in."""
+    """The job that makes the path, or a folder that it is in."""
     place = path.rstrip("/")
     while place:
         if place in makers:

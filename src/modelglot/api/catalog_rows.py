@@ -18,9 +18,10 @@ from modelglot.features.catalog.names import batches, is_meant, may_be_weights
 from modelglot.features.catalog.row import FileStamp, Row, made_by
 from modelglot.features.catalog.tree import Listing, listing
 from modelglot.formats import registry
-from modelglot.sources.file import FileProbe, LocalFiles, link_stays
+from modelglot.sources.file import FileProbe, LocalFiles, link_stays, listed_once
 
 _BATCH = 32  # files that one piece of work looks at
+_PIECES = 64  # of a large folder: each piece of work lists it once
 _SURE = 60  # below, a format only guesses
 _BY_INDEX = 88  # a folder of which a format knows the index or the marks, not just a suffix
 _NO_MODEL = "not-a-model"
@@ -51,7 +52,8 @@ class Seen:
 
 def look_at(tasks: tuple[Task, ...]) -> list[Seen]:
     """One result a task. Never raises for what is in a file."""
-    return [_look(task) for task in tasks]
+    with listed_once():
+        return [_look(task) for task in tasks]
 
 
 def _look(task: Task) -> Seen:
@@ -94,7 +96,8 @@ def _folder(task: Task) -> Seen:
     inside = {name.partition("/")[0] for name, role in taken.items() if "/" in name and role == "weights"}
     left = [name for name in seen.files if name not in taken]
     below = tuple(os.path.join(task.folder, name) for name in seen.folders if name not in inside)
-    return Seen((row,) if row else (), tuple(batches(left, _BATCH)), below)
+    most = max(_BATCH, len(left) // _PIECES)
+    return Seen((row,) if row else (), tuple(batches(left, most)), below)
 
 
 def _as_one(task: Task, seen: Listing) -> Row | None:

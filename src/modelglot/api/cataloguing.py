@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from modelglot.api.catalog_rows import Known, Seen, Task, look_at, lost, single
 from modelglot.api.reading import PathLike
-from modelglot.core.errors import CannotOpenError
+from modelglot.core.errors import CannotOpenError, UnsupportedError
 from modelglot.engine.executors.interface import Executor
 from modelglot.engine.executors.processes import Processes
 from modelglot.engine.executors.threads import Threads
@@ -20,6 +20,7 @@ from modelglot.features.catalog import table
 from modelglot.features.catalog.row import FileStamp, Row, made_by, stamp, text
 from modelglot.features.catalog.table import Answer
 from modelglot.features.catalog.tree import walk
+from modelglot.sources.opening import is_remote
 
 _AGAIN = ("missing-extra", "cannot-open", "error")  # may be otherwise next time although the files are the same
 _FOLDERS = 16  # of one piece of work
@@ -127,6 +128,8 @@ def _roots(given: Iterable[PathLike]) -> list[str]:
     """Absolute, without those that lie inside another."""
     names = [os.fspath(root) for root in given]
     for name in names:
+        if is_remote(name):
+            raise UnsupportedError("a tree in a store is not walked", path=name, hint="mount it, or catalog a copy")
         if not os.path.isdir(name):
             raise CannotOpenError("no such folder", path=name)
     folders, found = sorted({os.path.abspath(name) for name in names}), list[str]()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cached_property
 
 from modelglot.core.errors import CannotOpenError, DamagedFileError, UnsafeContentError
@@ -183,15 +184,34 @@ def link_stays(path: str, root: str) -> bool:
     return os.path.dirname(target) == os.path.join(cache, "blobs")
 
 
+_LISTED: ContextVar[dict[tuple[str, int], tuple[str, ...]] | None] = ContextVar("listed", default=None)
+
+
+@contextmanager
+def listed_once() -> Iterator[None]:
+    """In this block each folder is listed once: for whoever looks at many files of one folder, one after another."""
+    token = _LISTED.set({})
+    try:
+        yield
+    finally:
+        _LISTED.reset(token)
+
+
 def list_names(folder: str, depth: int = 1) -> tuple[str, ...]:
     """File names in a folder and, as ``sub/name``, in ``depth`` levels of sub-folders; sorted, hidden folders left out.
 
     A sub-folder that cannot be listed is passed over; links to folders are not followed.
     """
+    known = _LISTED.get()
+    if known is not None and (folder, depth) in known:
+        return known[folder, depth]
     try:
-        return tuple(sorted(_below(folder, "", depth)))
+        found = tuple(sorted(_below(folder, "", depth)))
     except OSError as error:
         raise CannotOpenError(f"cannot list: {reason(error)}", path=folder) from None
+    if known is not None:
+        known[folder, depth] = found
+    return found
 
 
 def _below(folder: str, prefix: str, depth: int) -> Iterator[str]:

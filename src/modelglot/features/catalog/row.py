@@ -99,6 +99,15 @@ def stamp(files: Iterable[FileStamp]) -> str:
     return hasher.hexdigest()
 
 
+def is_text(value: str) -> bool:
+    """Whether UTF-8 has it: names of files may be any bytes."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def text(value: str, most: int | None = None) -> str:
     """As UTF-8 can hold it: bytes of a name that are no text appear as their escapes."""
     if not value.isascii():

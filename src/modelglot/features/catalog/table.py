@@ -18,7 +18,7 @@ from modelglot.core.errors import (
     UnsafeContentError,
     UnsupportedError,
 )
-from modelglot.features.catalog.row import COLUMNS
+from modelglot.features.catalog.row import COLUMNS, is_text
 from modelglot.features.catalog.tree import MARK
 from modelglot.sources.sink import replacing, writing
 
@@ -53,7 +53,12 @@ def _literal(value: str) -> str:
 
 
 def _exact(path: str) -> str:
-    """A path for DuckDB's readers, which take patterns: each of their signs stands for itself."""
+    """A path for DuckDB's readers, which take patterns: each of their signs stands for itself.
+
+    Raises UnsupportedError for a path that is not UTF-8.
+    """
+    if not is_text(path):
+        raise UnsupportedError("DuckDB takes no path that is not UTF-8", path=path)
     return _literal("".join(f"[{c}]" if c in "*?[" else c for c in os.path.abspath(path)))
 
 
@@ -101,6 +106,7 @@ def _kept(path: str) -> Kept:
 def check_target(path: str, *, force: bool) -> Old | None:
     """The catalog that is to be replaced. Raises TargetExistsError where something else is there."""
     _duckdb()
+    _exact(path)
     if not os.path.lexists(path):
         return None
     try:
@@ -209,6 +215,8 @@ def query(path: str, sql: str, parameters: Iterable[Any] = ()) -> Answer:
     """
     duckdb = _duckdb()
     _kept(path)
+    if not is_text(sql):
+        raise UnsupportedError("the query is not UTF-8")
     with _connection() as connection:
         hidden = "stamp, weights_stamp"
         select = f"SELECT * EXCLUDE ({hidden}) FROM read_parquet({_exact(path)})"

@@ -56,7 +56,7 @@ def _without_index(look: Look) -> Iterator[Found]:
     stem, dot, rest = look.name.rpartition(".")
     what = {"d": "the data of a TensorFlow checkpoint", "m": "the graph of a TensorFlow checkpoint"}.get(rest[:1])
     fits = (rest.startswith("data-0") and "-of-0" in rest) or (rest == "meta" and look.head.startswith(b"\x0a"))
-    beside = {n.lower() for n in look.names}
+    beside = {n.lower() for n in look.names} if dot and fits else set()
     if dot and fits and what and f"{stem}.index" not in beside:
         if stem in beside:  # a checkpoint of version 1 is one file
             yield Found(69, "the graph of a TensorFlow checkpoint", f"give `{printable(stem)}`, which has the weights")

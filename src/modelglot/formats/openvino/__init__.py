@@ -21,15 +21,15 @@ class OpenVino(ReadOnly):
     )
 
     def sniff(self, probe: Probe) -> Match | None:
-        names = {name.lower() for name in probe.names} if not probe.head.startswith(b"<") else set()
         if probe.is_folder:
+            names = {name.lower() for name in probe.names}
             pair = any(n.endswith(".xml") and f"{n[:-4]}.bin" in names for n in names if "/" not in n)
             return Match(64, "holds a .xml and a .bin of one name") if pair else None
         start = probe.head[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
         if start.startswith((b"<?xml", b"<net", b"<!--")) and b"<net " in start:
             return Match(95, "XML with a `net` of layers")
         stem, dot, suffix = probe.name.lower().rpartition(".")
-        if dot and suffix == "bin" and f"{stem}.xml" in names:
+        if dot and suffix == "bin" and any(name.lower() == f"{stem}.xml" for name in probe.names):
             return Match(46, "a .bin beside the .xml of the same name")
         return None
 
