@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections import deque
 from pathlib import Path
@@ -191,6 +193,24 @@ def test_a_torn_state_says_nothing(table: Path) -> None:
     state.write_bytes(b"\xff\x00\n[]\n3\n" + b"".join(lines[:-1]) + lines[-1][:20])
     found = outcomes(batch(table))
     assert sorted(found.values()) == ["done"] + ["skipped"] * 5
+
+
+def test_a_killed_run_is_gone_on_with(table: Path) -> None:
+    """SIGKILL as soon as the first job has ended."""
+    for number in range(6):
+        mg.save({"w": RNG.standard_normal((512, 4096)).astype("f4")}, table.parent / f"large-{number}.safetensors")
+    text = '[[job]]\nverb = "quantize"\nsource = "large-*.safetensors"\ntarget = "out/{stem}.gguf"\ntype = "q4_k_m"\n'
+    path = write(table.parent, text)
+    command = [sys.executable, "-m", "modelglot", "batch", str(path), "--json", "--jobs", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    found = outcomes(batch(path))
+    assert set(found.values()) == {"done", "skipped"}
+    names = sorted(os.listdir(table.parent / "out"))
+    assert names == [f"large-{number}.gguf" for number in range(6)]
+    assert all(mg.verify(table.parent / "out" / name).ok for name in names)
 
 
 def test_two_runs_of_one_table(table: Path) -> None:

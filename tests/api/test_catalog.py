@@ -89,6 +89,8 @@ def test_files_and_folders_are_one_row_each(tree: Tree) -> None:
 def test_a_card_says_the_licence_of_the_files_beside_it(tree: Tree) -> None:
     for name in ("a.gguf", "b.gguf"):
         tree.save({"w": np.zeros(4, "f4")}, f"x/{name}")
+    tree.build()
+    assert tree.rows("licence") == [(None,)] * 2
     (tree.root / "x" / "README.md").write_text("---\nlicense: mit\n---\n")
     (tree.root / "x" / "code").mkdir()
     (tree.root / "x" / "code" / "run.py").write_text("import os")
@@ -437,6 +439,21 @@ def test_a_process_that_dies_costs_one_row(tree: Tree, monkeypatch: pytest.Monke
     ((path, error),) = tree.rows("path, error", "error is not null")
     assert path == "3.safetensors"
     assert "died" in error
+
+
+def test_a_folder_that_kills_its_process_is_looked_at_file_by_file(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.save(STATE, "x/a.safetensors")
+    tree.save(STATE, "x/below/b.safetensors")
+    tree.save(STATE, "y/c.safetensors")
+    path = [str(Path(__file__).parent / "dying"), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    monkeypatch.setenv("MODELGLOT_TEST_DIES", "x")
+    tree.build(jobs=2)
+    assert tree.rows("path, error") == [
+        ("x/a.safetensors", None),
+        ("x/below/b.safetensors", None),
+        ("y/c.safetensors", None),
+    ]
 
 
 def test_errors_are_model_file_errors_without_duckdb(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

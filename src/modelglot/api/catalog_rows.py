@@ -32,13 +32,17 @@ Known = Mapping[str, tuple[str, str, str]]  # path -> stamp of the weights, dige
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """``names`` are files to look at; None is the folder itself, to be told what is in it. ``root`` is the tree."""
+    """``names`` are files to look at; None is the folder itself, to be told what is in it. ``root`` is the tree.
+
+    ``whole`` is False for a folder that is not to be read as one model.
+    """
 
     root: str
     folder: str
     names: tuple[str, ...] | None = None
     digests: bool = True
     known: Known = field(default_factory=dict)
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,12 @@ def lost(task: Task, error: Exception) -> Row:
     return _stamped(Row(path, task.folder, _stamps(task.folder, names), error=what, error_code="error"))
 
 
-def single(task: Task) -> list[Task]:
-    """One task a file, so that one that kills its process is told from the others."""
-    names = task.names
-    return [task] if names is None or len(names) == 1 else [replace(task, names=(name,)) for name in names]
+def smaller(task: Task) -> list[Task]:
+    """What to look at instead where a task killed its process: single files, a folder's files one by one. Empty where
+    it cannot be less."""
+    if task.names is None:
+        return [replace(task, whole=False)] if task.whole else []
+    return [replace(task, names=(name,)) for name in task.names] if len(task.names) > 1 else []
 
 
 def _folder(task: Task) -> Seen:
@@ -91,7 +97,7 @@ def _folder(task: Task) -> Seen:
     if seen.error is not None:
         error = CannotOpenError(f"cannot be listed: {seen.error}")
         return Seen((_broken(task.folder, task.folder, (), error),))
-    row = _guarded(task.folder, task.folder, (), lambda: _as_one(task, seen))
+    row = _guarded(task.folder, task.folder, (), lambda: _as_one(task, seen)) if task.whole else None
     taken = {f.name: f.role for f in row.files} if row else {}
     inside = {name.partition("/")[0] for name, role in taken.items() if "/" in name and role == "weights"}
     left = [name for name in seen.files if name not in taken]

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from modelglot.api.catalog_rows import Known, Seen, Task, look_at, lost, single
+from modelglot.api.catalog_rows import Known, Seen, Task, look_at, lost, smaller
 from modelglot.api.reading import PathLike
 from modelglot.core.errors import CannotOpenError, UnsupportedError
 from modelglot.engine.executors.interface import Executor
 from modelglot.engine.executors.processes import Processes
 from modelglot.engine.executors.threads import Threads
 from modelglot.features.catalog import table
+from modelglot.features.catalog.licence import CARD
 from modelglot.features.catalog.row import FileStamp, Row, made_by, stamp, text
 from modelglot.features.catalog.table import Answer
 from modelglot.features.catalog.tree import walk
@@ -184,11 +185,13 @@ class _Build:
                 for task, seen in zip(batch, done.value, strict=True):  # type: ignore[call-overload]
                     self._take(queue, task, seen)
                 continue
-            alone = [one for task in batch for one in single(task)]
-            if len(alone) > 1:
-                queue.extend((task,) for task in alone)
-            else:
-                self._add(lost(alone[0], done.error))
+            if len(batch) > 1:
+                queue.extend((task,) for task in batch)
+                continue
+            less = smaller(batch[0])
+            queue.extend((task,) for task in less)
+            if not less:
+                self._add(lost(batch[0], done.error))
 
     def _enter(self, queue: deque[Batch], root: str, folders: Iterable[str]) -> None:
         """Queue the folders that are not as they were."""
@@ -213,8 +216,9 @@ class _Build:
     def _keep(self, folder: str, left: set[str]) -> set[str]:
         """Names of files whose rows stay."""
         taken: set[str] = set()
+        card = os.path.exists(os.path.join(folder, CARD))  # one that is new may say the licence
         for row in self.known.get(text(folder), ()):
-            here = row.settled and os.path.basename(row.path) in left
+            here = row.settled and os.path.basename(row.path) in left and (CARD in row.files) == card
             if here and _stamp(folder, row.files) == row.stamp:
                 self.kept.add({"path": row.path})
                 taken.update(row.files)

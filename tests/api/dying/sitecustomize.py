@@ -1,4 +1,4 @@
-"""In a worker of `test_catalog.py`: looking at one file ends the process, as a crash in native code would."""
+"""In a worker of `test_catalog.py`: looking at one file, or folder, ends the process, as a native crash would."""
 
 import os
 import sys
@@ -13,4 +13,11 @@ if "--multiprocessing-fork" in sys.argv:
             os._exit(9)
         return _one(task, name)
 
-    catalog_rows._file = _file
+    _whole = catalog_rows._as_one
+
+    def _as_one(task, seen):  # type: ignore[no-untyped-def]
+        if os.path.basename(task.folder) == os.environ["MODELGLOT_TEST_DIES"]:
+            os._exit(9)
+        return _whole(task, seen)
+
+    catalog_rows._file, catalog_rows._as_one = _file, _as_one

@@ -36,11 +36,14 @@ def _duckdb() -> Any:
 
 
 @contextmanager
-def _connection() -> Iterator[Any]:
-    """In memory, without extensions from the network and without Python's variables as tables."""
+def _connection(spill: str = "") -> Iterator[Any]:
+    """In memory, without extensions from the network and without Python's variables as tables.
+
+    ``spill`` is a folder for what memory does not hold; without one that is an error, and nothing is written.
+    """
     duckdb = _duckdb()
     settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
-                "python_enable_replacements": "false"}  # fmt: skip
+                "python_enable_replacements": "false", "temp_directory": spill}  # fmt: skip
     connection = duckdb.connect(":memory:", config=settings)
     try:
         yield connection
@@ -182,7 +185,7 @@ def write(path: str, old: Old | None, kept: Rows, new: Rows, folders: Iterable[b
         )
     about = {_KIND: _VERSION, _MADE: made, _FOLDERS: base64.b64encode(b"".join(sorted(folders))).decode()}
     pairs = ", ".join(f"{key}: {_literal(value)}" for key, value in about.items())
-    with _connection() as connection, replacing(path, force=True) as place:
+    with _connection(os.path.dirname(new.path)) as connection, replacing(path, force=True) as place:
         connection.execute(f"CREATE TEMP TABLE found AS {source}")
         connection.execute(
             f"COPY ({_OWNED} ORDER BY path) TO {_literal(os.path.abspath(place))} "
