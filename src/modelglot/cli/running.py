@@ -30,7 +30,9 @@ _OPTIONS = (
     click.option("--force", is_flag=True, help="Replace existing files."),
     click.option("--receipt", metavar="FILE", help="Write digests of all files and tensors there, for `verify`."),
     click.option("--no-verify", is_flag=True, help="Do not read the result back."),
-    click.option("--threads", type=click.IntRange(min=1), help="Worker threads (default: cores, at most 4)."),
+    click.option(
+        "--threads", type=click.IntRange(min=1), help="Worker threads (default: cores, at most 4; 4 for a URL)."
+    ),
 )
 
 

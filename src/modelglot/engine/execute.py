@@ -18,7 +18,7 @@ from modelglot.engine.pool import Pool, SourcePool
 from modelglot.engine.stream import CHUNK, chunks
 from modelglot.engine.unusual import unusual_notes
 from modelglot.sources.checksums import Checksum, checksum
-from modelglot.sources.opening import open_sink
+from modelglot.sources.opening import is_remote, open_sink
 from modelglot.sources.sink import Sink, start_writeback, write_all, writing
 
 FLUSH_EVERY = 1 << 30  # bytes between syncs that let a killed run go on
@@ -95,7 +95,7 @@ def execute(
         run = _Run(plan, sink, pool, on_event, resuming)
         sink.keep = False
         try:
-            run.write(threads or min(4, os.cpu_count() or 1))
+            run.write(threads or _threads(plan))
             pool.check_unchanged()
             with ThreadPoolExecutor(1) as background:  # the disk catches up while the bytes are read back and compared
                 syncing = background.submit(run.sync)
@@ -117,6 +117,11 @@ def execute(
             pool.close()
         resumed = run.resumed
     return Receipt(tuple(sink.outputs()), plan.nbytes, run.digests(), verify is not None, plan, resumed, run.unusual())
+
+
+def _threads(plan: Plan) -> int:
+    """Of a disk as many as there is work for; a server is waited for, so more of them."""
+    return 4 if any(is_remote(ref.path) for ref in plan.sources) else min(4, os.cpu_count() or 1)
 
 
 def _check_not_source(plan: Plan, target: str, names: list[str]) -> None:
