@@ -130,6 +130,24 @@ def test_signed_addresses_work_and_are_never_shown(folder: Path, serve: Serve) -
         assert "secret" not in f"{caught.value}{caught.value.detail}{caught.value.hint}"
 
 
+def test_reports_do_not_show_what_is_signed(tmp_path: Path, serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    import modelglot as mg
+    from modelglot.cli.main import run
+
+    mg.save({"w": np.zeros((8, 8), np.float32)}, tmp_path / "a.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:-50])
+    url = f"{serve(tmp_path).url}/a.safetensors?signature=secret"
+    for verb in (["inspect"], ["inspect", "--json"], ["scan"], ["scan", "--json"], ["digest", "--json"], ["verify"]):
+        assert run([*verb, url]) in (0, 1), verb
+    assert run(["diff", url, url]) == 0
+    assert run(["compare", "--json", url, url]) == 0
+    assert run(["convert", url, str(tmp_path / "b.npz")]) == 0
+    assert run(["inspect", url.replace("a.saf", "bad.saf")]) == 5
+    said = capsys.readouterr()
+    assert "a.safetensors" in said.out
+    assert "secret" not in said.out + said.err
+
+
 def test_the_library_is_named_where_it_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

@@ -12,6 +12,7 @@ from modelglot.api.reading import PathLike, read_model
 from modelglot.core.errors import DamagedFileError
 from modelglot.core.model import Model
 from modelglot.core.tensor import Missing, Tensor
+from modelglot.core.urls import public
 from modelglot.engine.digest import model_digest, tensor_digests
 from modelglot.engine.pool import SourcePool
 from modelglot.engine.stream import read
@@ -60,7 +61,7 @@ def digest(
         if isinstance(tensor.data, Missing):
             raise DamagedFileError(tensor.data.why, path=os.fspath(path), tensor=tensor.name)
     digests = _digests(model, list(model.tensors))
-    return Digest(os.fspath(path), model_digest(model.tensors, digests), digests, said)
+    return Digest(public(os.fspath(path)), model_digest(model.tensors, digests), digests, said)
 
 
 def diff(
@@ -91,10 +92,12 @@ def diff(
             notes += [f"{os.fspath(path)}: {loss.what}" for loss in undecided]
         models.append(model)
     if match == "value":
-        return _by_value((os.fspath(left), os.fspath(right)), (models[0], models[1]), tuple(notes))
+        return _by_value((public(os.fspath(left)), public(os.fspath(right))), (models[0], models[1]), tuple(notes))
     names = candidates(models[0].tensors, models[1].tensors)
     digests = (_digests(models[0], names), _digests(models[1], names))
-    return compare((os.fspath(left), os.fspath(right)), models[0].tensors, models[1].tensors, digests, tuple(notes))
+    return compare(
+        (public(os.fspath(left)), public(os.fspath(right))), models[0].tensors, models[1].tensors, digests, tuple(notes)
+    )
 
 
 def _by_value(names: tuple[str, str], models: tuple[Model, Model], notes: tuple[str, ...]) -> Diff:

@@ -14,6 +14,7 @@ from modelglot.core.cost import Cost
 from modelglot.core.errors import located
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
+from modelglot.core.urls import public
 from modelglot.families.recognise import recognise
 from modelglot.features.inspect.names import check_name, parse_name
 from modelglot.features.inspect.report import InspectReport, Part, examine
@@ -61,7 +62,7 @@ def inspect(
     training = training_state(model.tree) if any(p.path for p in parts) else {}
     return examine(
         _matching(model, match),
-        text,
+        public(text),
         chosen.info.title,
         why,
         parts,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from modelglot.api.reading import PathLike, read_model
 from modelglot.core.model import Model
 from modelglot.core.tensor import Tensor
+from modelglot.core.urls import public
 from modelglot.engine.pool import SourcePool
 from modelglot.engine.values import aligned, has_numbers, numbers
 from modelglot.features.compare.errors import Comparison, TensorError
@@ -54,8 +55,8 @@ def compare(
         for pool in pools:
             pool.close()
     return Comparison(
-        os.fspath(left),
-        os.fspath(right),
+        public(os.fspath(left)),
+        public(os.fspath(right)),
         errors,
         a.nbytes,
         b.nbytes,

@@ -11,6 +11,7 @@ from modelglot.core.errors import ModelFileError, UnknownFormatError
 from modelglot.core.format import Format
 from modelglot.core.limits import Limits
 from modelglot.core.notes import Finding
+from modelglot.core.urls import public
 from modelglot.features.scan.known import Allowed, allowances
 from modelglot.features.scan.report import CLOSED, INCOMPLETE, UNKNOWN, FileScan, ScanReport
 from modelglot.features.scan.scan import scan_file
@@ -53,15 +54,15 @@ def _one(path: str, allowed: Allowed, limits: Limits) -> FileScan:
     try:
         source = open_source(path, far=False)
     except ModelFileError as error:
-        return FileScan(path, "cannot be opened", (Finding(CLOSED, UNKNOWN, error.what, path),))
+        return FileScan(public(path), "cannot be opened", (Finding(CLOSED, UNKNOWN, error.what, path),))
     files = open_files(path, far=False)
     try:
         return scan_file(source, limits, allowed, _format(path), files)
     except RecursionError:
-        return FileScan(path, "too deep", (Finding(INCOMPLETE, UNKNOWN, "nested too deeply to be read", path),))
+        return FileScan(public(path), "too deep", (Finding(INCOMPLETE, UNKNOWN, "nested too deeply to be read", path),))
     except Exception as error:  # a defect here: one file never ends a scan
         what = f"the scan failed on it: {type(error).__name__}, please report it"
-        return FileScan(path, "not recognised", (Finding(INCOMPLETE, UNKNOWN, what, path),))
+        return FileScan(public(path), "not recognised", (Finding(INCOMPLETE, UNKNOWN, what, path),))
     finally:
         files.close()
         source.close()

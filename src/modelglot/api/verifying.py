@@ -16,6 +16,7 @@ from modelglot.core.format import Source
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.tensor import Missing, Stored
+from modelglot.core.urls import public
 from modelglot.engine.digest import tensor_digest, tensor_digests
 from modelglot.engine.pool import SourcePool
 from modelglot.features.verify.members import zip_checks
@@ -45,14 +46,14 @@ def verify(
         model = read_model(text, format=chosen.info.name, limits=limits)
     except ModelFileError as error:
         checks.append(Check(WRONG, error.what, error.tensor))
-        return VerifyReport(text, chosen.info.title, (*checks, *_named(text)))
+        return VerifyReport(public(text), chosen.info.title, (*checks, *_named(text)))
     missing = [n for n, t in model.tensors.items() if isinstance(t.data, Missing)]
     checks += [Check(WRONG, "its bytes are not there", name) for name in missing]
     kept = list(_kept(model, bounds))
     checks += [*kept, *_named(text), *(_receipt(model, text, told) if told is not None else ())]
     if told is None and not any(c.state == RIGHT for c in checks):
         checks.append(Check(NONE, f"{chosen.info.title} keeps no checksum, and there is no receipt to compare with"))
-    return VerifyReport(text, chosen.info.title, tuple(checks))
+    return VerifyReport(public(text), chosen.info.title, tuple(checks))
 
 
 def _kept(model: Model, limits: Limits) -> Iterator[Check]:

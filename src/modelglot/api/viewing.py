@@ -19,6 +19,7 @@ from modelglot.core.errors import ModelFileError, UnsupportedError, located, pri
 from modelglot.core.limits import Limits
 from modelglot.core.model import ties
 from modelglot.core.tensor import Tensor
+from modelglot.core.urls import public
 from modelglot.engine.pool import SourcePool
 from modelglot.engine.stream import read as read_bytes
 from modelglot.engine.values import has_numbers, numbers
@@ -125,7 +126,9 @@ class View:
 
     def against(self, other: View) -> dict[str, Any]:
         """What ``other`` has, lacks and holds otherwise, by names, types and shapes; no value is read."""
-        return {"left": self.path, "right": other.path} | columns.changes(self.model.tensors, other.model.tensors)
+        return {"left": public(self.path), "right": public(other.path)} | columns.changes(
+            self.model.tensors, other.model.tensors
+        )
 
     def error_of(self, other: View, name: str) -> dict[str, Any]:
         """How far the values of one tensor are from those of ``other``."""

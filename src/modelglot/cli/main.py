@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 from typing import Any
@@ -10,7 +11,7 @@ import click
 
 from modelglot import __version__
 from modelglot.cli.errors import INTERRUPTED, OUR_BUG, USAGE, exit_code, show_bug, show_error
-from modelglot.core.errors import ModelFileError
+from modelglot.core.errors import CannotWriteError, ModelFileError
 
 _VERBS = {
     "inspect": "modelglot.cli.inspecting",
@@ -79,6 +80,13 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # `modelglot ... | head`
         sys.stdout = None
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            show_bug(error)
+            return OUR_BUG
+        sys.stdout = None  # what is left in it cannot be written either
+        show_error(CannotWriteError("the output cannot be written: no space left on device"), as_json=False)
+        return exit_code(CannotWriteError(""))
     except Exception as error:  # anything else is a defect of ours, and says so
         show_bug(error)
         return OUR_BUG

@@ -24,6 +24,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from modelglot.core.urls import public
+
 
 class ModelFileError(Exception):
     """What is wrong, where, and what to do.
@@ -56,7 +58,7 @@ class ModelFileError(Exception):
 
     def place(self) -> str:
         """``\\`a.ckpt\\`, member \\`data.pkl\\`, tensor \\`w\\`, byte 1,024`` with what is known."""
-        parts = [printable(self.path, code=True)] if self.path else []
+        parts = [printable(public(self.path), code=True)] if self.path else []
         if self.member:
             parts.append(f"member {printable(self.member, code=True)}")
         if self.tensor is not None:
@@ -77,7 +79,8 @@ class ModelFileError(Exception):
     def document(self) -> dict[str, Any]:
         """The error as plain data for ``--json``."""
         keys = ("what", "path", "member", "tensor", "offset", "detail", "hint")
-        return {"code": self.code, **{k: getattr(self, k) for k in keys if getattr(self, k) is not None}}
+        found = {k: getattr(self, k) for k in keys if getattr(self, k) is not None}
+        return {"code": self.code, **found} | ({"path": public(self.path)} if self.path is not None else {})
 
 
 class UnknownFormatError(ModelFileError):

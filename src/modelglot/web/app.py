@@ -18,6 +18,7 @@ from modelglot.api.viewing import View, spectrum_apart
 from modelglot.core.errors import ModelFileError
 from modelglot.engine.window import Line
 from modelglot.report.json_text import json_text
+from modelglot.sources.opening import base_name
 from modelglot.web.netron import Netron
 
 STATIC = Path(__file__).parent / "static"
@@ -65,7 +66,7 @@ class Pages:
         return self.views[number]
 
     def _files(self, request: Request) -> dict[str, Any]:
-        files = [{"name": Path(v.path).name or v.path, "path": str(Path(v.path).absolute())} for v in self.views]
+        files = [{"name": base_name(v.path), "path": v.report.path} for v in self.views]
         return {"version": __version__, "files": files}
 
     def _summary(self, request: Request) -> dict[str, Any]:

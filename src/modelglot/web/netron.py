@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
 from modelglot.api.viewing import View
+from modelglot.sources.opening import is_remote
 
 MOST = 256 << 20  # bytes of a file that a browser is given whole
 _POLICY = (
@@ -47,6 +48,8 @@ class Netron:
     def _obstacle(self) -> str | None:
         if self._page is None:
             return "the graph is drawn by Netron: pip install 'modelglot[view]'"
+        if self.kind != "onnx" and is_remote(self.view.path):
+            return "the file is not on this machine"
         if self.kind != "onnx" and self.model.files[0].size > MOST:
             return f"the file is larger than {MOST >> 20} MB, which is much for Netron in a browser"
         return None

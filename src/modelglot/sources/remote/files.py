@@ -9,9 +9,10 @@ from importlib import import_module
 
 from modelglot.core.errors import CannotOpenError
 from modelglot.core.model import FileRef
+from modelglot.core.urls import public
 from modelglot.sources.names import check_name
 from modelglot.sources.remote.source import RemoteSource
-from modelglot.sources.remote.stores import below, folder_and_name, is_remote, place, shown
+from modelglot.sources.remote.stores import below, folder_and_name, is_remote, place
 
 HEAD, TAIL = 4096, 65557  # the end of a zip file is looked for that far
 MOST_LISTED = 100_000
@@ -58,15 +59,17 @@ class RemoteFiles:
     def open(self, name: str) -> RemoteSource:
         if name not in self._sources:
             check_name(name, self.root)
-            url = self.url if name == self.primary else below(self.root, name)
-            self._sources[name] = RemoteSource(url, far=self._far)
+            self._sources[name] = RemoteSource(self._url(name), far=self._far)
         return self._sources[name]
+
+    def _url(self, name: str) -> str:
+        return self.url if name == self.primary else below(self.root, name)
 
     def index(self, name: str, role: str = "shard") -> int:
         if name not in self._refs:
             source = self.open(name)
             role = "primary" if name == self.primary else role
-            self._refs[name] = FileRef(source.path, name, source.size, role, source.stamp)
+            self._refs[name] = FileRef(self._url(name), name, source.size, role, source.stamp)
         return list(self._refs).index(name)
 
     def refs(self) -> tuple[FileRef, ...]:
@@ -117,9 +120,9 @@ def list_names(root: str) -> tuple[str, ...]:
         for page in import_module("obstore").list(where.store, prefix or None):
             found += [meta["path"][len(prefix) :] for meta in page]
             if len(found) > MOST_LISTED:
-                raise CannotOpenError(f"more than {MOST_LISTED:,} objects", path=shown(root))
+                raise CannotOpenError(f"more than {MOST_LISTED:,} objects", path=public(root))
     except import_module("obstore.exceptions").BaseError:
-        raise CannotOpenError("cannot be listed", path=shown(root)) from None
+        raise CannotOpenError("cannot be listed", path=public(root)) from None
     return tuple(sorted(found))
 
 

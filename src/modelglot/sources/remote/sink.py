@@ -9,7 +9,8 @@ from importlib import import_module
 from pathlib import Path
 
 from modelglot.core.errors import CannotWriteError, TargetExistsError
-from modelglot.sources.remote.stores import Place, below, place, shown
+from modelglot.core.urls import public
+from modelglot.sources.remote.stores import Place, below, place
 from modelglot.sources.sink import Sink
 
 _PART = 16 << 20  # bytes of one part of an upload
@@ -26,7 +27,7 @@ class RemoteSink(Sink):
         self.url = target.rstrip("/")
         if not place(self.url).listed:
             raise CannotWriteError(
-                "nothing can be written there", path=shown(target), hint="write to a path, or to s3://, gs:// or az://"
+                "nothing can be written there", path=public(target), hint="write to a path, or to s3://, gs:// or az://"
             )
         self._here = tempfile.mkdtemp(prefix="modelglot-")
         try:
@@ -43,7 +44,7 @@ class RemoteSink(Sink):
             return
         for url in self.outputs():
             if _is_there(place(url), url):
-                raise TargetExistsError("exists already", path=shown(url), hint="`--force` replaces it")
+                raise TargetExistsError("exists already", path=public(url), hint="`--force` replaces it")
 
     def publish(self) -> None:
         """Upload everything, in parts."""
@@ -53,7 +54,7 @@ class RemoteSink(Sink):
             try:
                 import_module("obstore").put(where.store, where.key, Path(self.path(name)), chunk_size=_PART)
             except (import_module("obstore.exceptions").BaseError, OSError) as error:
-                raise CannotWriteError("the upload failed", path=shown(url), detail=type(error).__name__) from None
+                raise CannotWriteError("the upload failed", path=public(url), detail=type(error).__name__) from None
 
     def __exit__(self, *kept: object) -> None:
         self.keep = False
@@ -68,5 +69,5 @@ def _is_there(where: Place, url: str) -> bool:
     except (errors.NotFoundError, FileNotFoundError):
         return False
     except errors.BaseError as error:
-        raise CannotWriteError("the store gives no answer", path=shown(url), detail=type(error).__name__) from None
+        raise CannotWriteError("the store gives no answer", path=public(url), detail=type(error).__name__) from None
     return True

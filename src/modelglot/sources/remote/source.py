@@ -8,7 +8,8 @@ from threading import Lock
 from typing import Any
 
 from modelglot.core.errors import CannotOpenError, DamagedFileError, PlanError
-from modelglot.sources.remote.stores import place, shown
+from modelglot.core.urls import public
+from modelglot.sources.remote.stores import place
 
 FIRST = 66 << 10  # bytes of a request for something small: the end of a zip file is looked for in 65,557
 _LARGEST = 128 << 10  # how far reading ahead grows
@@ -27,7 +28,7 @@ class RemoteSource:
     """
 
     def __init__(self, url: str, *, far: bool = True) -> None:
-        self.path, self.far = url, far
+        self.path, self.far = public(url), far
         self._store, self._key, _ = place(url)
         self._pieces: OrderedDict[int, bytes] = OrderedDict()
         self._lock = Lock()
@@ -114,10 +115,10 @@ class RemoteSource:
             try:
                 return self._once(start, length)
             except (errors.NotFoundError, FileNotFoundError):
-                raise CannotOpenError("there is no such object", path=shown(self.path)) from None
+                raise CannotOpenError("there is no such object", path=self.path) from None
             except (errors.PermissionDeniedError, errors.UnauthenticatedError, PermissionError):
                 raise CannotOpenError(
-                    "access was refused", path=shown(self.path), hint="credentials come from the service's own settings"
+                    "access was refused", path=self.path, hint="credentials come from the service's own settings"
                 ) from None
             except errors.PreconditionError:
                 raise self._other_version() from None
@@ -126,7 +127,7 @@ class RemoteSource:
                     return memoryview(b"")
                 if attempt == _ATTEMPTS - 1 or _no_part(error):
                     raise self._unreadable(error, start) from None
-        raise CannotOpenError("no answer", path=shown(self.path), offset=start)
+        raise CannotOpenError("no answer", path=self.path, offset=start)
 
     def _once(self, start: int, length: int) -> memoryview:
         options: dict[str, Any] = {"range": (start, start + length)}
@@ -141,9 +142,7 @@ class RemoteSource:
         data = memoryview(answer.bytes())
         wanted = min(length, self.size - start)
         if len(data) != wanted:
-            raise CannotOpenError(
-                f"the answer has {len(data):,} bytes, not {wanted:,}", path=shown(self.path), offset=start
-            )
+            raise CannotOpenError(f"the answer has {len(data):,} bytes, not {wanted:,}", path=self.path, offset=start)
         return data
 
     def _is_empty(self) -> bool:
@@ -157,21 +156,21 @@ class RemoteSource:
         return bool(meta["size"] == 0)
 
     def _other_version(self) -> PlanError:
-        return PlanError("the object changed while it was read", path=shown(self.path), hint="run it again")
+        return PlanError("the object changed while it was read", path=self.path, hint="run it again")
 
     def _unreadable(self, error: Exception, start: int) -> CannotOpenError:
         if _no_part(error):
             return CannotOpenError(
-                "the server does not give the part of the file that was asked for", path=shown(self.path),
+                "the server does not give the part of the file that was asked for", path=self.path,
                 hint="download the file first",
             )  # fmt: skip
-        return CannotOpenError("cannot be read", path=shown(self.path), offset=start, detail=_cause(str(error)))
+        return CannotOpenError("cannot be read", path=self.path, offset=start, detail=_cause(str(error)))
 
     def _inside(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0 or offset + length > self.size:
             raise DamagedFileError(
                 f"data ends {offset + length - self.size:,} bytes after the end of the file",
-                path=shown(self.path), offset=offset,
+                path=self.path, offset=offset,
                 detail=f"needs bytes {offset:,}-{offset + length:,}; the file has {self.size:,}",
                 hint="the upload may be incomplete",
             )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from modelglot.core.errors import CannotOpenError, MissingExtraError
+from modelglot.core.urls import public
 
 SCHEMES = ("http", "https", "s3", "gs", "az", "hf")
 _HUB = "https://huggingface.co"
@@ -36,7 +37,7 @@ def place(url: str) -> Place:
     if scheme in ("http", "https"):
         parts = urlsplit(url)
         if not parts.netloc:
-            raise CannotOpenError("a URL needs a host", path=shown(url))
+            raise CannotOpenError("a URL needs a host", path=public(url))
         if parts.query:  # signed addresses: the store keeps the query, and the key is empty
             return Place(_http(url.partition("#")[0], ()), "", False)
         return Place(_http(f"{scheme}://{parts.netloc}", ()), quote(unquote(parts.path).lstrip("/")), False)
@@ -44,7 +45,7 @@ def place(url: str) -> Place:
     if scheme == "hf":
         return _hub(bucket, key, url)
     if not bucket:
-        raise CannotOpenError("a URL needs a bucket", path=shown(url))
+        raise CannotOpenError("a URL needs a bucket", path=public(url))
     return Place(_bucket(scheme, bucket), key, True)
 
 
@@ -63,15 +64,6 @@ def folder_and_name(url: str) -> tuple[str, str | None]:
 def _split(url: str) -> tuple[str, str]:
     scheme, _, rest = url.partition("://")
     return scheme.lower(), rest
-
-
-def shown(url: str) -> str:
-    """A URL without what may be secret: user, password, query."""
-    scheme, rest = _split(url)
-    if scheme not in ("http", "https"):
-        return url
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
 
 
 def _hub(owner: str, path: str, url: str) -> Place:
