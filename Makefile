@@ -15,7 +15,7 @@ $(BIN)/modelglot: pyproject.toml
 # torch is an oracle in tests; modelglot itself never needs it
 $(VENV)/.tests: $(BIN)/modelglot pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lint,oracles,plot,llm,view,catalog]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lint,oracles,plot,llm,view,catalog,ray]"
 	touch $@
 
 demo: $(BIN)/modelglot

@@ -259,6 +259,23 @@ def test_every_verb_knows_its_arguments() -> None:
         assert verb.output is None or {"threads", "force"} <= known
 
 
+def test_what_looks_at_a_folder_waits_for_what_is_written_in_it(table: Path) -> None:
+    table.write_text(
+        '[[job]]\nverb = "scan"\npaths = ["out"]\n[[job]]\nverb = "digest"\npath = "out/b/c.gguf"\n'
+        + "".join(
+            f'[[job]]\nverb = "convert"\nsource = "{n}.safetensors"\ntarget = "out/b/{t}.gguf"\nallow_loss=["all"]\n'
+            for n, t in (("a", "c"), ("b", "d"))
+        )
+    )
+    assert batch(table, jobs=1).outcomes[0].job.verb == "convert"
+    assert batch(table, jobs=1, again=True).outcomes[-1].job.verb == "scan"
+    assert batch(table).count("skipped") == 4
+    table.write_text(
+        "".join(f'[[job]]\nverb = "convert"\nsource = "out/b"\nto = "npz"\ntarget = "out/b/{t}.npz"\n' for t in "ef")
+    )
+    assert batch(table).count("blocked") == 0, "a folder may get what is made of it"
+
+
 def test_unknown_executor_and_missing_table(table: Path) -> None:
     with pytest.raises(UnsupportedError):
         batch(table, executor="cluster")

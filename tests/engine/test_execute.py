@@ -25,7 +25,7 @@ from modelglot.core.errors import (
     PlanError,
     TargetExistsError,
 )
-from modelglot.engine import execute as execute_module
+from modelglot.engine import run as run_module
 
 
 @pytest.fixture
@@ -100,12 +100,12 @@ def test_a_source_that_changed_since_planning_is_noticed(source: Path, tmp_path:
 def test_a_wrong_byte_on_disk_is_found_before_publishing(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = execute_module.write_all
+    honest = run_module.write_all
 
     def corrupting(fd: int, data: bytes, offset: int) -> None:
         honest(fd, bytes([data[0] ^ 1]) + bytes(data[1:]) if len(data) > 5000 else data, offset)
 
-    monkeypatch.setattr(execute_module, "write_all", corrupting)
+    monkeypatch.setattr(run_module, "write_all", corrupting)
     with pytest.raises(DamagedFileError, match="differs"):
         mg.convert(source, tmp_path / "b.safetensors")
     assert not (tmp_path / "b.safetensors").exists()
@@ -132,7 +132,7 @@ def test_a_full_disk_leaves_the_old_file(source: Path, tmp_path: Path) -> None:
 
 SCRIPT = """
 import os, signal, sys, time
-from modelglot.engine import execute
+from modelglot.engine import move, run as running
 from modelglot.sources import sink
 KILL, PAUSE = int(sys.argv[1]), float(sys.argv[2])
 seen = 0
@@ -141,7 +141,7 @@ def point():
     seen += 1
     if seen == KILL:
         os.kill(os.getpid(), signal.SIGKILL)
-def slow(*a, honest=execute.chunks, **k):
+def slow(*a, honest=move.chunks, **k):
     for item in honest(*a, **k):
         time.sleep(PAUSE)
         point()
@@ -150,8 +150,8 @@ def fsync(fd, honest=os.fsync):
     point(); honest(fd); point()
 def replace(a, b, honest=os.replace):
     point(); honest(a, b); point()
-execute.chunks, os.fsync, os.replace = slow, fsync, replace
-execute.FLUSH_EVERY = 50_000
+move.chunks, os.fsync, os.replace = slow, fsync, replace
+running.FLUSH_EVERY = 50_000
 from modelglot.cli.main import run
 sys.exit(run(sys.argv[3:]))
 """

@@ -26,8 +26,8 @@ from modelglot.core.errors import (
     PlanError,
     TargetExistsError,
 )
-from modelglot.engine import execute as execute_module
-from modelglot.engine.execute import Progress
+from modelglot.engine import move as move_module
+from modelglot.engine.run import Progress
 
 COUNT, SHAPE = 12, (64, 64)
 
@@ -105,7 +105,7 @@ def test_a_read_error_says_where_and_resume_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(os, call, failing)
         if call == "pread":  # as strided tensors are read
-            patched.setattr(execute_module, "chunks", _by_pread)
+            patched.setattr(move_module, "chunks", _by_pread)
         with pytest.raises(CannotOpenError, match="read error") as caught:
             convert(source, target)
     error = caught.value

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelglot.core.limits import Limits
 
-_NOT_GIVEN = frozenset(["on_event", "wishes", "choices"])  # functions, and what may run code, are not for a table
+_NOT_GIVEN = frozenset(["on_event", "wishes", "choices", "executor"])  # objects, and what may run code
 
 
 @dataclass(frozen=True, slots=True)

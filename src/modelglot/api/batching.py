@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
@@ -13,16 +14,14 @@ from typing import Any, NamedTuple
 from modelglot.api.batch_jobs import Job, read_jobs
 from modelglot.api.batch_state import State, nbytes, stamp
 from modelglot.api.batch_verbs import VERBS
+from modelglot.api.executing import executor as named
 from modelglot.api.reading import PathLike
-from modelglot.core.errors import InvalidFileError, ModelFileError, UnsupportedError, printable
+from modelglot.core.errors import InvalidFileError, ModelFileError, printable
 from modelglot.engine.executors.interface import Executor
-from modelglot.engine.executors.threads import Threads
-from modelglot.sources.opening import is_remote
 
 MOST_BYTES = 64 << 30  # of inputs under way
 DONE, SKIPPED, FAILED, BLOCKED = "done", "skipped", "failed", "blocked"
 OUTCOMES = (DONE, SKIPPED, FAILED, BLOCKED)
-EXECUTORS: dict[str, Callable[[int, int], Executor]] = {"threads": Threads}
 _WORTH_AGAIN = ("cannot-open", "cannot-write", "plan", "defect")  # what may be otherwise a moment later
 
 
@@ -69,8 +68,9 @@ def run_job(job: Job) -> Outcome:
 def batch(
     table: PathLike,
     *,
-    executor: str = "threads",
-    jobs: int = 2,
+    executor: str | Executor = "threads",
+    address: str | None = None,
+    jobs: int | None = None,
     most_bytes: int = MOST_BYTES,
     retries: int = 0,
     again: bool = False,
@@ -78,26 +78,25 @@ def batch(
 ) -> Summary:
     """Run the jobs of a TOML file. A job whose input is the output of another waits for it.
 
-    At most ``jobs`` at a time, and ``most_bytes`` of inputs. What was done before, from inputs and with arguments that
-    are the same, is skipped unless ``again``; what failed is tried again, in this run ``retries`` times where a moment
-    may change it. What this batch wrote itself it may replace; anything else only with ``force``. Raises
-    CannotOpenError and InvalidFileError for the table, CannotWriteError for its state, UnsupportedError for
-    the executor; errors of jobs are in the summary.
+    At most ``jobs`` at a time (by default 2 in threads, as many as a cluster takes), and ``most_bytes`` of inputs, the
+    largest first. ``executor`` is ``threads``, ``ray`` (with the ``address`` of its cluster) or one's own. What was
+    done before, from inputs and with arguments that are the same, is skipped unless ``again``; what failed is tried
+    again, in this run ``retries`` times where a moment may change it. What this batch wrote itself it may replace;
+    anything else only with ``force``. Raises CannotOpenError and InvalidFileError for the table, CannotWriteError for
+    its state, UnsupportedError and CannotOpenError for the executor; errors of jobs are in the summary.
     """
     path = os.fspath(table)
-    if executor not in EXECUTORS:
-        raise UnsupportedError(
-            f"there is no executor {printable(executor, code=True)}", hint=f"one of {', '.join(EXECUTORS)}"
-        )
-    began, wanted = time.monotonic(), read_jobs(path)
-    waits = _waits(wanted, path)
-    state = State(f"{path}.state.jsonl")
-    state.open()
-    try:
-        run = _Run(wanted, state, retries, again, max(1, (os.cpu_count() or 1) // jobs), on_event, waits)
-        run.all(EXECUTORS[executor](jobs, most_bytes))
-    finally:
-        state.close()
+    with ExitStack() as stack:
+        began, wanted = time.monotonic(), read_jobs(path)
+        waits = _waits(wanted, path)
+        if isinstance(executor, str):
+            executor = stack.enter_context(named(executor, jobs=jobs, most_bytes=most_bytes, address=address))
+        state = State(f"{path}.state.jsonl")
+        state.open()
+        stack.callback(state.close)
+        threads = 1 if executor.elsewhere else max(1, (os.cpu_count() or 1) // executor.width())
+        run = _Run(wanted, state, retries, again, threads, on_event, waits)
+        run.all(executor)
     return Summary(tuple(run.outcomes), time.monotonic() - began)
 
 
@@ -132,6 +131,7 @@ class _Run:
                 self.after.setdefault(maker, []).append(number)
         for number in [n for n, needed in self.waits.items() if not needed]:
             self._start(number)
+        self.queue = deque(sorted(self.queue, key=_weight, reverse=True))  # so that the last to end is a small one
         for done in executor.run(_work, self.queue, _weight):
             task: _Task = done.item  # type: ignore[assignment]
             found: Outcome = done.value if done.error is None else _defect(task.job, done.error)  # type: ignore[assignment]
@@ -194,12 +194,23 @@ def _kept(found: Outcome) -> dict[str, Any]:
 
 
 def _waits(jobs: list[Job], path: str) -> dict[int, set[int]]:
-    """Number of a job -> numbers of those that make its inputs. Raises InvalidFileError for a circle."""
+    """Number of a job -> numbers of those that make its inputs. Raises InvalidFileError for a circle.
+
+    What only looks at a folder waits for all that is written below it; a model's folder may well get its own outputs.
+    """
     makers = {path.rstrip("/"): number for number, job in enumerate(jobs) for path in job.made}
+    below: dict[str, set[int]] = {}  # folder -> the jobs that write something in it
+    for path_made, number in makers.items():
+        for folder in _folders(path_made):
+            below.setdefault(folder, set()).add(number)
     waits: dict[int, set[int]] = {}
     for number, job in enumerate(jobs):
-        found = {_maker(path, makers) for path in job.inputs if not is_remote(path)}
-        waits[number] = {maker for maker in found if maker is not None}
+        found = set[int]()
+        for place in (p.rstrip("/") for p in job.inputs):
+            above = next((makers[f] for f in (place, *_folders(place)) if f in makers), None)
+            found |= {above} if above is not None else set()
+            found |= below.get(place, set()) if job.output is None else set()
+        waits[number] = found
     try:
         TopologicalSorter(waits).prepare()
     except CycleError as error:
@@ -208,14 +219,8 @@ def _waits(jobs: list[Job], path: str) -> dict[int, set[int]]:
     return waits
 
 
-def _maker(path: str, makers: dict[str, int]) -> int | None:
-    """The job that makes the path, or a folder that it is in."""
-    place = path.rstrip("/")
-    while place:
-        if place in makers:
-            return makers[place]
-        shorter = os.path.dirname(place)
-        if shorter == place:
-            return None
-        place = shorter
-    return None
+def _folders(path: str) -> Iterator[str]:
+    """Those that a path or the key of a URL lies in, the nearest first."""
+    while (shorter := path.rpartition("/")[0]) and not shorter.endswith(("/", ":")):
+        path = shorter
+        yield path

@@ -20,8 +20,10 @@ from modelglot.api.salvaging import salvage as rescue
 from modelglot.api.target import Target, by_suffix, resolve_target, target_kind, to_bytes
 from modelglot.core.errors import UnsupportedError
 from modelglot.core.limits import Limits
-from modelglot.engine.execute import Progress, Receipt
+from modelglot.engine.execute import Receipt
+from modelglot.engine.executors.interface import Executor
 from modelglot.engine.plan import Plan
+from modelglot.engine.run import Progress
 from modelglot.formats import registry
 from modelglot.graphs.wishes import Wishes
 from modelglot.passes.quantize import quantize as quantize_pass
@@ -143,6 +145,7 @@ def convert(
     threads: int | None = None,
     verify: bool = True,
     on_event: Callable[[Progress], None] | None = None,
+    executor: Executor | None = None,
     **choices: Any,
 ) -> Receipt:
     """Convert a file or folder. ``choices`` are the keyword arguments of `make_plan`.
@@ -151,4 +154,6 @@ def convert(
     its name. Raises the errors of `open`, and LossError, TargetExistsError, CannotWriteError, PlanError.
     """
     made, place = make_plan(source, target, **choices)
-    return finish(made, place, force=force, resume=resume, threads=threads, verify=verify, on_event=on_event)
+    return finish(
+        made, place, force=force, resume=resume, threads=threads, verify=verify, on_event=on_event, executor=executor
+    )

@@ -13,9 +13,12 @@ from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.notes import Loss
 from modelglot.engine.digest import tensor_digests
-from modelglot.engine.execute import Progress, Receipt, execute
+from modelglot.engine.execute import Receipt, execute
+from modelglot.engine.executors.interface import Executor
+from modelglot.engine.executors.threads import Threads
 from modelglot.engine.plan import Plan, plan
 from modelglot.engine.pool import Pool, SourcePool
+from modelglot.engine.run import Progress
 from modelglot.formats import registry
 from modelglot.passes.text_metadata import to_text, with_framework, wrap_blocks
 
@@ -41,16 +44,18 @@ def finish(
     verify: bool = True,
     on_event: Callable[[Progress], None] | None = None,
     sources: Pool | None = None,
+    executor: Executor | None = None,
 ) -> Receipt:
-    """Execute a plan at its place."""
+    """Execute a plan at its place, in ``threads`` of this process or on ``executor``."""
     path = place.path
     named = place.options.name is not None and not place.options.folder
     if made.folder and named:  # one name was given and several files came of it
         path = os.path.dirname(path) or "."
-    check = _reader(place.format, made, threads) if verify or place.check else None
+    executor = executor or (Threads(threads) if threads else None)
+    check = _reader(place.format, made, executor) if verify or place.check else None
     check = place.check.after(check) if place.check and check else check
     return execute(
-        made, path, force=force, resume=resume, threads=threads, verify=check, on_event=on_event, sources=sources
+        made, path, force=force, resume=resume, executor=executor, verify=check, on_event=on_event, sources=sources
     )
 
 
@@ -59,7 +64,7 @@ def run(model: Model, place: Target, *, force: bool, allow: Iterable[str], sourc
     return finish(plan_model(model, place, allow, ["read memory"], ()), place, force=force, sources=sources)
 
 
-def _reader(format: Format, made: Plan, threads: int | None) -> Callable[[str, list[str]], dict[str, str]]:
+def _reader(format: Format, made: Plan, executor: Executor | None) -> Callable[[str, list[str]], dict[str, str]]:
     """Reads the written files with the format's own reader; digests by the names that were written."""
 
     def check(folder: str, names: list[str]) -> dict[str, str]:
@@ -71,7 +76,7 @@ def _reader(format: Format, made: Plan, threads: int | None) -> Callable[[str, l
         model = wrap_blocks(model) if _wrapped(made) else model
         pool = SourcePool(model.files)
         try:
-            return tensor_digests(model.tensors.values(), pool, threads=threads or 2)
+            return tensor_digests(model.tensors.values(), pool, executor=executor, files=model.files)
         finally:
             pool.close()
 

@@ -20,8 +20,9 @@ from modelglot.core.layout import Layout
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.notes import Loss, Note
-from modelglot.engine.execute import Progress, Receipt
+from modelglot.engine.execute import Receipt
 from modelglot.engine.plan import Plan
+from modelglot.engine.run import Progress
 from modelglot.passes.quantize import quantize as quantize_pass
 from modelglot.passes.recipes.choose import Choices, recipe_name
 from modelglot.targets import llama_cpp

@@ -20,8 +20,10 @@ from modelglot.core.errors import UnsupportedError, printable
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.tensor import Stored
-from modelglot.engine.execute import Progress, Receipt
+from modelglot.engine.execute import Receipt
+from modelglot.engine.executors.interface import Executor
 from modelglot.engine.plan import Plan
+from modelglot.engine.run import Progress
 from modelglot.passes.component import choose
 from modelglot.passes.quantize import quantize as quantize_pass
 from modelglot.passes.recipes.choose import Choices, recipe_name
@@ -89,6 +91,7 @@ def quantize(
     threads: int | None = None,
     verify: bool = True,
     on_event: Callable[[Progress], None] | None = None,
+    executor: Executor | None = None,
     **choices: Any,
 ) -> Receipt:
     """Quantize a model to a recipe such as ``q4_k_m``; ``choices`` are the keyword arguments of `make_quantize_plan`.
@@ -97,7 +100,9 @@ def quantize(
     tensors that are quantized already and for types that need an importance matrix.
     """
     made, place = make_quantize_plan(source, target, type, **choices)
-    return finish(made, place, force=force, resume=resume, threads=threads, verify=verify, on_event=on_event)
+    return finish(
+        made, place, force=force, resume=resume, threads=threads, verify=verify, on_event=on_event, executor=executor
+    )
 
 
 def _as_stored(model: Model) -> tuple[tuple[str, ...], ...]:

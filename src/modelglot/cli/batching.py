@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import click
 
-from modelglot.api.batching import EXECUTORS, OUTCOMES, Outcome, Summary, batch
+from modelglot.api.batching import OUTCOMES, Outcome, Summary, batch
 from modelglot.api.target import to_bytes
 from modelglot.cli.errors import NO
-from modelglot.cli.options import json_option, print_json
+from modelglot.cli.options import executor_options, json_option, print_json
 from modelglot.core.errors import printable
 from modelglot.report.lines import Line, line, plural, size, write
 from modelglot.report.prometheus import Metric, exposition
@@ -23,9 +23,8 @@ _STYLES = {"done": "green", "skipped": "dim", "failed": "red", "blocked": "yello
 
 @click.command("batch")
 @click.argument("table", metavar="JOBS.toml")
-@click.option("--executor", type=click.Choice(list(EXECUTORS)), default="threads", show_default=True,
-              help="Where jobs run.")  # fmt: skip
-@click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Jobs at a time.")
+@executor_options
+@click.option("--jobs", type=click.IntRange(min=1), help="Jobs at a time (default: 2 threads; what a cluster takes).")
 @click.option("--max-bytes", default="64GB", show_default=True, metavar="SIZE",
               help="Inputs of jobs that run at a time; a larger one runs alone.")  # fmt: skip
 @click.option("--retries", type=click.IntRange(min=0), default=0, show_default=True,
@@ -34,7 +33,15 @@ _STYLES = {"done": "green", "skipped": "dim", "failed": "red", "blocked": "yello
 @click.option("--metrics", metavar="FILE", help="Write numbers of the run for Prometheus (textfile collector).")
 @json_option
 def batch_command(
-    table: str, executor: str, jobs: int, max_bytes: str, retries: int, again: bool, metrics: str | None, as_json: bool
+    table: str,
+    executor: str,
+    address: str | None,
+    jobs: int | None,
+    max_bytes: str,
+    retries: int,
+    again: bool,
+    metrics: str | None,
+    as_json: bool,
 ) -> int:
     """Run a table of jobs. What is done already and has not changed is skipped. Exit code 1 where a job failed."""
     most = to_bytes(max_bytes) or 0
@@ -46,7 +53,8 @@ def batch_command(
             write(_lines(found))
         sys.stdout.flush()
 
-    summary = batch(table, executor=executor, jobs=jobs, most_bytes=most, retries=retries, again=again, on_event=show)
+    summary = batch(table, executor=executor, address=address, jobs=jobs, most_bytes=most, retries=retries,
+                    again=again, on_event=show)  # fmt: skip
     if as_json:
         counts = {name: summary.count(name) for name in OUTCOMES}
         print_json({"schema": "modelglot.batch/1", "jobs": len(summary.outcomes), **counts,

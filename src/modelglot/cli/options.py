@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from modelglot.api.executing import EXECUTORS
 from modelglot.core.limits import Limits
 from modelglot.report.json_text import json_text
 
@@ -47,6 +48,15 @@ limit_option = click.option(
     "--limit", "limits", multiple=True, metavar="NAME=N", callback=lambda _c, _p, v: parse_limits(v),
     help="Raise a limit on what a file may ask for, such as header=200000000.",
 )  # fmt: skip
+
+
+def executor_options(command: F) -> F:
+    """``--executor`` and ``--address``."""
+    address = click.option("--address", metavar="HOST:PORT",
+                           help="Of the Ray cluster, also `auto`, `ray://...`; else one is started here.")  # fmt: skip
+    executor = click.option("--executor", type=click.Choice(EXECUTORS), default="threads", show_default=True,
+                            help="Where the work runs: here, or on a Ray cluster.")  # fmt: skip
+    return executor(address(command))
 
 
 def layout_options(command: F) -> F:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import click
 
+from modelglot.api.executing import executor as named
 from modelglot.api.finishing import finish
 from modelglot.api.receipts import check_place, write_receipt
 from modelglot.api.target import Target
-from modelglot.cli.options import print_json
+from modelglot.cli.options import executor_options, print_json
 from modelglot.core.errors import printable
 from modelglot.core.notes import Loss
-from modelglot.engine.execute import Progress, Receipt
+from modelglot.engine.execute import Receipt
 from modelglot.engine.plan import Plan
+from modelglot.engine.run import Progress
 from modelglot.report.lines import Line, colourful, line, plural, size, write
 
 _BAR_FROM = 64 << 20  # bytes; shorter work is over before a bar is read
@@ -33,6 +35,7 @@ _OPTIONS = (
     click.option(
         "--threads", type=click.IntRange(min=1), help="Worker threads (default: cores, at most 4; 4 for a URL)."
     ),
+    executor_options,
 )
 
 
@@ -52,6 +55,8 @@ def run_plan(
     force: bool,
     no_verify: bool,
     threads: int | None,
+    executor: str,
+    address: str | None,
     as_json: bool,
     receipt: str | None = None,
     **choices: Any,
@@ -71,8 +76,11 @@ def run_plan(
     if not as_json:
         write(_plan_lines(made), sys.stderr)
     began = time.monotonic()
-    with _progress(made) as on_event:
-        done = finish(made, place, force=force, resume=resume, threads=threads, verify=not no_verify, on_event=on_event)
+    with ExitStack() as stack:
+        given: dict[str, Any] = {"force": force, "resume": resume, "threads": threads, "verify": not no_verify}
+        if executor != "threads" or address is not None:
+            given["executor"] = stack.enter_context(named(executor, address=address))
+        done = finish(made, place, on_event=stack.enter_context(_progress(made)), **given)
     if receipt is not None:
         write_receipt(done, receipt)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from threading import Lock
 from typing import Protocol
 
@@ -53,3 +54,9 @@ class SourcePool:
     def close(self) -> None:
         for source in self._open.values():
             source.close()
+
+
+@lru_cache(1)
+def kept_pool(sources: tuple[FileRef, ...]) -> SourcePool:
+    """For a process that gets one piece of work after another of the same model: opening a URL is a request."""
+    return SourcePool(sources)

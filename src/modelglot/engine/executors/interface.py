@@ -23,10 +23,26 @@ Results = Generator[Done, None, None]
 
 class Executor(Protocol):
     """``queue`` is emptied from the left, and may grow while results are taken: the end is an empty queue with nothing
-    under way. ``size`` says how many bytes an item reads; an executor may hold items back by that.
+    under way. ``size`` says how many bytes an item reads; an executor may hold items back by that. What is
+    ``repeatable`` may run twice, also at once.
 
     Results come in the order in which they are ready. What ``work`` raises is a result and ends nothing; closing the
-    iterator waits for what is under way and starts nothing more.
+    iterator waits for what is under way and starts nothing more. ``elsewhere``: work and items are pickled, and run in
+    processes that see nothing of this one; else they are called in this process.
     """
 
-    def run(self, work: Callable[[T], R], queue: deque[T], size: Callable[[T], int] = lambda _: 0) -> Results: ...
+    @property
+    def elsewhere(self) -> bool: ...
+
+    def width(self) -> int:
+        """Items that run at a time."""
+        ...
+
+    def run(
+        self,
+        work: Callable[[T], R],
+        queue: deque[T],
+        size: Callable[[T], int] = lambda _: 0,
+        *,
+        repeatable: bool = False,
+    ) -> Results: ...

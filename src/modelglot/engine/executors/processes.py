@@ -9,7 +9,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from modelglot.core.errors import UnsupportedError
 from modelglot.engine.executors.flight import fly
@@ -29,25 +29,39 @@ class Processes:
     again, one at a time, and the one that kills its process again becomes an error.
     """
 
+    elsewhere: ClassVar[bool] = True
     jobs: int
     renew: int = 1000
 
-    def run(self, work: Callable[[T], R], queue: deque[T], size: Callable[[T], int] = lambda _: 0) -> Results:
+    def width(self) -> int:
+        return self.jobs
+
+    def run(
+        self,
+        work: Callable[[T], R],
+        queue: deque[T],
+        size: Callable[[T], int] = lambda _: 0,
+        *,
+        repeatable: bool = False,
+    ) -> Results:
         suspects: list[T] = []
         while queue or suspects:
             if suspects:
                 yield self._alone(work, suspects.pop(0))
                 continue
-            with self._pool(self.jobs) as pool, closing(fly(_submit(pool, work), queue, _AHEAD * self.jobs)) as done:
+            with self._pool(self.jobs) as pool, closing(fly(_submit(pool, work), queue, self._ahead)) as done:
                 for result in done:
                     if isinstance(result.error, BrokenProcessPool):
                         suspects.append(result.item)  # type: ignore[arg-type]
                     else:
                         yield result
 
+    def _ahead(self) -> int:
+        return _AHEAD * self.jobs
+
     def _alone(self, work: Callable[[T], R], item: T) -> Done:
         with self._pool(1) as pool:
-            for result in fly(_submit(pool, work), deque([item]), 1):
+            for result in fly(_submit(pool, work), deque([item]), lambda: 1):
                 if isinstance(result.error, BrokenProcessPool):
                     died = UnsupportedError("the process that read it died", hint="perhaps it ran out of memory")
                     return Done(item, None, died)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from modelglot.engine.executors.flight import fly
 from modelglot.engine.executors.interface import Results
@@ -19,9 +19,20 @@ R = TypeVar("R")
 class Threads:
     """``jobs`` items at a time, of at most ``most_bytes`` together."""
 
+    elsewhere: ClassVar[bool] = False
     jobs: int
     most_bytes: int | None = None
 
-    def run(self, work: Callable[[T], R], queue: deque[T], size: Callable[[T], int] = lambda _: 0) -> Results:
+    def width(self) -> int:
+        return self.jobs
+
+    def run(
+        self,
+        work: Callable[[T], R],
+        queue: deque[T],
+        size: Callable[[T], int] = lambda _: 0,
+        *,
+        repeatable: bool = False,
+    ) -> Results:
         with ThreadPoolExecutor(self.jobs) as pool:
-            yield from fly(lambda item: pool.submit(work, item), queue, self.jobs, size, self.most_bytes)
+            yield from fly(lambda item: pool.submit(work, item), queue, self.width, size, self.most_bytes)
