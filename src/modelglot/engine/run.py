@@ -49,6 +49,7 @@ class Run:
         self._unusual: dict[int, Unusual] = {}
         self._lock = Lock()
         self._bytes = self._unsynced = self.resumed = 0
+        self._dirty: set[int] = set()  # files that this process wrote to since they were synced
         self._total = sum(s.length for s in self.steps)
         self._writeback = start_writeback()
         self._checked = {(n, f.offset, f.length): f.kind for n, file in enumerate(files) for f in file.fixups}
@@ -60,6 +61,7 @@ class Run:
         """Everything but the steps that the journal has. Raises what the steps do."""
         for number, file in enumerate(self.plan.layout.files):
             self.fds[number] = self.sink.create(file.name, file.size)
+            self._dirty.add(number)
             with writing(file.name, need=file.size):
                 for piece in file.pieces:
                     write_all(self.fds[number], piece.data, piece.offset)
@@ -101,6 +103,7 @@ class Run:
 
             with located(tensor=name), writing(self.plan.layout.files[file].name, need=item.step.length):
                 written = move(item, self.sources, put)
+            self._dirty.add(file)
             self._done(written)
         return []
 
@@ -125,6 +128,7 @@ class Run:
                 if value is None:
                     value = checksum(fixup.kind, _read_back(self.fds[number], fixup.offset, fixup.length))
                 into = number if fixup.into is None else numbers[fixup.into]
+                self._dirty.add(into)
                 with writing(self.plan.layout.files[into].name):
                     for at in fixup.targets:
                         write_all(self.fds[into], value, at)
@@ -148,10 +152,10 @@ class Run:
         return True
 
     def sync(self) -> None:
-        """Data first, then the journal that vouches for it."""
+        """Data first, then the journal that vouches for it. What workers elsewhere wrote, they synced."""
         with writing("output"):
-            for fd in self.fds:
-                os.fsync(fd)
+            while self._dirty:
+                os.fsync(self.fds[self._dirty.pop()])
         self.journal.flush()
 
     def hold(self) -> bool:
