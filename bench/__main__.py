@@ -11,7 +11,9 @@ from pathlib import Path
 from bench.measure import machine
 
 HERE = Path(__file__).parent
-SKIP = {"__init__", "__main__", "framework_files", "measure", "models", "onnx_nodes_peer", "simulated"}
+SKIP = {
+    "__init__", "__main__", "framework_files", "measure", "models", "onnx_nodes_peer", "remote_server", "simulated",
+}  # fmt: skip
 
 
 def main() -> None:

@@ -80,18 +80,25 @@ def _decoded(extent: Extent, source: Open, skip: int, most: int, size: int) -> I
     file = source(extent.file)
     if extent.codec == "raw":
         length = min(extent.length - skip, most)
-        buffer = memoryview(bytearray(min(size, length)))
-        for at in range(0, length, size):
-            piece = buffer[: min(size, length - at)]
-            file.readinto(extent.offset + skip + at, piece)
-            yield piece
+        yield from _pieces(file, extent.offset + skip, length, size)
         return
     raw = (
-        file.pread(extent.offset + at, min(CHUNK // 4, extent.length - at))
-        for at in range(0, extent.length, CHUNK // 4)
-    )
+        bytes(piece) for piece in _pieces(file, extent.offset, extent.length, CHUNK // 4)
+    )  # the buffer is used again
     with located(path=file.path, base=extent.offset):
         yield from skipping(inflated(extent.codec, raw, size), skip, most, size)
+
+
+def _pieces(file: Source, offset: int, length: int, size: int) -> Iterator[bytes | memoryview]:
+    """A source that knows better than one read after another how to give a run of bytes does it itself."""
+    if hasattr(file, "pieces"):
+        yield from file.pieces(offset, length, size)
+        return
+    buffer = memoryview(bytearray(min(size, length)))
+    for at in range(0, length, size):
+        piece = buffer[: min(size, length - at)]
+        file.readinto(offset + at, piece)
+        yield piece
 
 
 def _swapped(tensor: Tensor, piece: bytes | memoryview) -> bytes:

@@ -13,7 +13,8 @@ from modelglot.core.urls import public
 from modelglot.sources.remote.stores import Place, below, place
 from modelglot.sources.sink import Sink
 
-_PART = 16 << 20  # bytes of one part of an upload
+_PART, _MOST_PARTS = 16 << 20, 9_000  # bytes of one part of an upload; services take 10,000 of them
+_AT_ONCE = 4  # parts
 
 
 class RemoteSink(Sink):
@@ -50,9 +51,12 @@ class RemoteSink(Sink):
         """Upload everything, in parts."""
         pairs = list(zip(self.names, self.outputs(), strict=True))
         for name, url in sorted(pairs, key=lambda pair: pair[0].endswith(".json")):
-            where = place(url)
+            where, path = place(url, writing=True), self.path(name)
+            size = max(_PART, -(-os.path.getsize(path) // _MOST_PARTS))
             try:
-                import_module("obstore").put(where.store, where.key, Path(self.path(name)), chunk_size=_PART)
+                import_module("obstore").put(
+                    where.store, where.key, Path(path), chunk_size=size, max_concurrency=_AT_ONCE
+                )
             except (import_module("obstore.exceptions").BaseError, OSError) as error:
                 raise CannotWriteError("the upload failed", path=public(url), detail=type(error).__name__) from None
 

@@ -3,44 +3,43 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from importlib import import_module
+from collections.abc import Iterator
 from threading import Lock
-from typing import Any
 
-from modelglot.core.errors import CannotOpenError, DamagedFileError, PlanError
-from modelglot.core.urls import public
-from modelglot.sources.remote.stores import place
+from modelglot.core.errors import CannotOpenError, DamagedFileError
+from modelglot.sources.remote.answers import Answers
+from modelglot.sources.remote.runs import Runs
 
 FIRST = 66 << 10  # bytes of a request for something small: the end of a zip file is looked for in 65,557
 _LARGEST = 128 << 10  # how far reading ahead grows
 _DIRECT = 16 << 20  # what is larger is not kept
 _KEPT = 24 << 20
 _HOLE = 1 << 20  # what is read along rather than left out
-_ATTEMPTS = 2  # where an answer breaks off; the store itself repeats what it may
 
 
 class RemoteSource:
     """Size and ETag are those of the first answer; an answer of another version is an error.
 
-    Small reads are served from pieces that are kept; where they follow one another the pieces grow. ``far``: a request
-    costs more than its bytes, so readers avoid jumping about. Raises CannotOpenError for what cannot be reached,
-    PlanError where the object changed, DamagedFileError past its end.
+    Small reads are served from pieces that are kept; where they follow one another the pieces grow. Tensors come in
+    runs that are not kept. ``far``: a request costs more than its bytes, so readers avoid jumping about. Raises
+    CannotOpenError for what cannot be reached, PlanError where the object changed, DamagedFileError past its end.
     """
 
     def __init__(self, url: str, *, far: bool = True) -> None:
-        self.path, self.far = public(url), far
-        self._store, self._key, _ = place(url)
+        self.far = far
+        self._answers = Answers(url)
+        self.path = self._answers.path
         self._pieces: OrderedDict[int, bytes] = OrderedDict()
         self._lock = Lock()
         self._ahead = FIRST
-        self.size, self._etag, self._modified = -1, None, None
-        self._keep(0, bytes(self._get(0, FIRST)))
+        self._keep(0, self._get(0, FIRST))
+        self.size = self._answers.size
+        self._runs = Runs(lambda start, stop: self._answers.parts(start, min(stop, self.size)))
 
     @property
     def stamp(self) -> tuple[int, ...]:
         """Size and what the server says of the version, as numbers."""
-        version = f"{self._etag} {self._modified}".encode()
-        return (self.size, int.from_bytes(version, "big"))
+        return (self.size, int.from_bytes(self._answers.version.encode(), "big"))
 
     def changed(self) -> bool:
         """Every answer was compared with the first, so there is nothing left to ask."""
@@ -50,20 +49,32 @@ class RemoteSource:
         """Kept, up to `_DIRECT` bytes: headers are read in parts, and again."""
         self._inside(offset, length)
         if length > _DIRECT:
-            return bytes(self._get(offset, length))
+            return self._get(offset, length)
         with self._lock:
             return self._kept(offset, length)
 
     def readinto(self, offset: int, buffer: memoryview) -> None:
-        """Not kept: this is how tensors are moved, several at a time."""
-        self._inside(offset, len(buffer))
-        if len(buffer) > FIRST:
-            buffer[:] = self._get(offset, len(buffer))
+        """Not kept."""
+        at = 0
+        for piece in self.pieces(offset, len(buffer), len(buffer)):
+            buffer[at : at + len(piece)] = piece
+            at += len(piece)
+
+    def pieces(self, offset: int, length: int, size: int) -> Iterator[bytes | memoryview]:
+        """``length`` bytes in pieces of ``size`` but the last, not kept: this is how tensors are moved, several at a
+        time. A piece is good until the next is asked for."""
+        self._inside(offset, length)
+        if not length:
+            return
+        if length > FIRST or self._runs.follows(offset):
+            yield from self._runs.pieces(offset, length, size)
         else:
-            buffer[:] = self.pread(offset, len(buffer))
+            for at in range(offset, offset + length, size):
+                yield self.pread(at, min(size, offset + length - at))
 
     def close(self) -> None:
         self._pieces.clear()
+        self._runs.close()
 
     def __enter__(self) -> RemoteSource:
         return self
@@ -88,7 +99,7 @@ class RemoteSource:
         start = before if at - before <= _HOLE else at
         self._ahead = min(2 * self._ahead, _LARGEST) if start == before else FIRST
         stop = min(self.size, at + length + min(self._ahead, max(0, self._gap(at) - length)))
-        piece = bytes(self._get(start, stop - start))
+        piece = self._get(start, stop - start)
         self._keep(start, piece)
         return piece[at - start :]
 
@@ -108,63 +119,12 @@ class RemoteSource:
         while sum(map(len, self._pieces.values())) > _KEPT and len(self._pieces) > 1:
             self._pieces.popitem(last=False)
 
-    def _get(self, start: int, length: int) -> memoryview:
-        """One request, repeated where its answer breaks off."""
-        errors = import_module("obstore.exceptions")
-        for attempt in range(_ATTEMPTS):
-            try:
-                return self._once(start, length)
-            except (errors.NotFoundError, FileNotFoundError):
-                raise CannotOpenError("there is no such object", path=self.path) from None
-            except (errors.PermissionDeniedError, errors.UnauthenticatedError, PermissionError):
-                raise CannotOpenError(
-                    "access was refused", path=self.path, hint="credentials come from the service's own settings"
-                ) from None
-            except errors.PreconditionError:
-                raise self._other_version() from None
-            except errors.BaseError as error:
-                if self.size < 0 and self._is_empty():
-                    return memoryview(b"")
-                if attempt == _ATTEMPTS - 1 or _no_part(error):
-                    raise self._unreadable(error, start) from None
-        raise CannotOpenError("no answer", path=self.path, offset=start)
-
-    def _once(self, start: int, length: int) -> memoryview:
-        options: dict[str, Any] = {"range": (start, start + length)}
-        if self._etag is not None:
-            options["if_match"] = self._etag
-        answer = import_module("obstore").get(self._store, self._key, options=options)
-        meta = answer.meta
-        if self.size < 0:
-            self.size, self._etag, self._modified = meta["size"], meta["e_tag"], meta["last_modified"]
-        elif (meta["size"], meta["e_tag"]) != (self.size, self._etag):
-            raise self._other_version()
-        data = memoryview(answer.bytes())
-        wanted = min(length, self.size - start)
+    def _get(self, start: int, length: int) -> bytes:
+        data = b"".join(self._answers.parts(start, start + length))
+        wanted = min(length, self._answers.size - start)
         if len(data) != wanted:
             raise CannotOpenError(f"the answer has {len(data):,} bytes, not {wanted:,}", path=self.path, offset=start)
         return data
-
-    def _is_empty(self) -> bool:
-        """No part of an object of no bytes can be asked for."""
-        try:
-            meta = import_module("obstore").head(self._store, self._key)
-        except import_module("obstore.exceptions").BaseError:
-            return False
-        if meta["size"] == 0:
-            self.size, self._etag, self._modified = 0, meta["e_tag"], meta["last_modified"]
-        return bool(meta["size"] == 0)
-
-    def _other_version(self) -> PlanError:
-        return PlanError("the object changed while it was read", path=self.path, hint="run it again")
-
-    def _unreadable(self, error: Exception, start: int) -> CannotOpenError:
-        if _no_part(error):
-            return CannotOpenError(
-                "the server does not give the part of the file that was asked for", path=self.path,
-                hint="download the file first",
-            )  # fmt: skip
-        return CannotOpenError("cannot be read", path=self.path, offset=start, detail=_cause(str(error)))
 
     def _inside(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0 or offset + length > self.size:
@@ -174,15 +134,3 @@ class RemoteSource:
                 detail=f"needs bytes {offset:,}-{offset + length:,}; the file has {self.size:,}",
                 hint="the upload may be incomplete",
             )  # fmt: skip
-
-
-def _no_part(error: Exception) -> bool:
-    return "range" in str(error).lower()
-
-
-def _cause(text: str) -> str:
-    """The innermost words of the library's error, without addresses, which may be signed."""
-    words = [
-        line.strip() for line in text.splitlines() if line.strip() and "://" not in line and "url" not in line.lower()
-    ]
-    return words[0][:200] if words else "the request failed"

@@ -14,7 +14,8 @@ from modelglot.core.urls import public
 
 SCHEMES = ("http", "https", "s3", "gs", "az", "hf")
 _HUB = "https://huggingface.co"
-_TIMEOUT = "60s"  # of one request; they are short
+_READING = {"timeout": "1d", "read_timeout": "60s"}  # an answer may be long, but something of it has to arrive
+_WRITING = {"timeout": "15m"}  # of one part of an upload
 _RETRIES = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}  # with longer and longer pauses between
 
 
@@ -31,7 +32,7 @@ def is_remote(path: str) -> bool:
     return bool(colon) and scheme.lower() in SCHEMES
 
 
-def place(url: str) -> Place:
+def place(url: str, *, writing: bool = False) -> Place:
     """Raises CannotOpenError for a URL that names no object, MissingExtraError."""
     scheme, rest = _split(url)
     if scheme in ("http", "https"):
@@ -46,7 +47,7 @@ def place(url: str) -> Place:
         return _hub(bucket, key, url)
     if not bucket:
         raise CannotOpenError("a URL needs a bucket", path=public(url))
-    return Place(_bucket(scheme, bucket), key, True)
+    return Place(_bucket(scheme, bucket, writing), key, True)
 
 
 def below(root: str, name: str) -> str:
@@ -88,16 +89,16 @@ def _authorization() -> tuple[tuple[str, str], ...]:
 
 @lru_cache(64)
 def _http(base: str, headers: tuple[tuple[str, str], ...]) -> Any:
-    options: dict[str, Any] = {"timeout": _TIMEOUT, "allow_http": base.startswith("http://")}
+    options: dict[str, Any] = {**_READING, "allow_http": base.startswith("http://")}
     if headers:
         options["default_headers"] = dict(headers)
     return _stores().HTTPStore.from_url(base, client_options=options, retry_config=_RETRIES)
 
 
 @lru_cache(64)
-def _bucket(scheme: str, bucket: str) -> Any:
+def _bucket(scheme: str, bucket: str, writing: bool) -> Any:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    options: dict[str, Any] = {"timeout": _TIMEOUT}
+    options: dict[str, Any] = dict(_WRITING if writing else _READING)
     given: dict[str, Any] = {}
     if scheme == "s3":
         options["allow_http"] = endpoint.startswith("http://")
