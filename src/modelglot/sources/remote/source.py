@@ -42,6 +42,11 @@ class RemoteSource:
         version = f"{self._etag} {self._modified}".encode()
         return (self.size, int.from_bytes(version, "big"))
 
+    @property
+    def etag(self) -> str | None:
+        """As the server's first answer had it."""
+        return self._etag
+
     def changed(self) -> bool:
         """Every answer was compared with the first, so there is nothing left to ask."""
         return False
