@@ -209,7 +209,8 @@ def test_a_name_with_a_star_is_a_name_first(tmp_path: Path) -> None:
         ("/m/[]x]*", ["/m/]"], ["/m/a"]),
         ("/m/x[*", ["/m/x[a"], ["/m/xa"]),
         ("/m/(a|b)+*", ["/m/(a|b)+"], ["/m/a"]),
-        ("/*", ["/a"], ["/a/b"]),
+        ("/*", ["/a"], ["/a/b", "/"]),
+        ("/m/*", ["/m/a"], ["/m"]),
     ],
 )
 def test_signs_of_patterns(pattern: str, fits: list[str], not_: list[str]) -> None:

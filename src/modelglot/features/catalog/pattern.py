@@ -20,6 +20,19 @@ def is_pattern(path: str) -> bool:
     return "*" in path and (is_remote(path) or not os.path.lexists(path))
 
 
+def fixed_part(text: str) -> str:
+    """The folder that all paths which fit lie in: ``s3://bucket/models`` of ``s3://bucket/models/*/a*.pt``."""
+    head, sep, rest = text.partition("://") if is_remote(text) else ("", "", text)
+    parts = rest.rstrip("/").split("/")
+    fixed = next((i for i, part in enumerate(parts) if _SIGNS.search(part)), len(parts))
+    return head + sep + "/".join(parts[:fixed]) or ("/" if rest.startswith("/") else os.curdir)
+
+
+def hidden(path: str, root: str) -> bool:
+    """Whether a name below ``root`` begins with a point: neither patterns nor walks see those."""
+    return "/." in path[len(root.rstrip("/")) :]
+
+
 class Pattern:
     """``*``, ``?`` and ``[abc]`` stand for what a name has between slashes, ``**`` for any folders, or none.
 
@@ -30,14 +43,13 @@ class Pattern:
     def __init__(self, text: str) -> None:
         self.text = text
         place = text if is_remote(text) else os.path.expanduser(text)
-        head, sep, rest = place.partition("://") if is_remote(place) else ("", "", place)
-        parts = rest.rstrip("/").split("/")
-        fixed = next(i for i, part in enumerate(parts) if _SIGNS.search(part))
-        if sep and fixed == 0:
+        self.root = fixed_part(place)
+        self.parts = place[len(self.root) if self.root != os.curdir else 0 :].strip("/").split("/")
+        if not is_remote(text):
+            return
+        if self.root.endswith("//"):
             raise CannotOpenError("a pattern needs a bucket", path=public(text))
-        self.root = head + sep + "/".join(parts[:fixed]) or ("/" if place.startswith("/") else os.curdir)
-        self.parts = parts[fixed:]
-        if sep and not can_list(self.root):
+        if not can_list(self.root):
             raise UnsupportedError(
                 "a web server does not list what it has", path=public(text), hint="name each file, without `*`"
             )
@@ -76,7 +88,7 @@ class Pattern:
 
 
 def _translated(part: str) -> str:
-    return "".join(_one(token) for token in _TOKEN.findall(part))
+    return "(?=[^/])" + "".join(_one(token) for token in _TOKEN.findall(part))
 
 
 def _one(token: str) -> str:

@@ -131,6 +131,25 @@ def objects(root: str, most: int) -> Iterator[tuple[str, Object]]:
         raise CannotOpenError("cannot be listed", path=public(root), detail=_cause(str(error))) from None
 
 
+def children(root: str) -> dict[str, Object]:
+    """Objects right in a folder of a store, without what lies below it. Raises CannotOpenError."""
+    where = place(root + "/")
+    try:
+        found = import_module("obstore").list_with_delimiter(where.store, where.key.rstrip("/") or None)
+    except import_module("obstore.exceptions").BaseError as error:
+        raise CannotOpenError("cannot be listed", path=public(root), detail=_cause(str(error))) from None
+    return {meta["path"].rpartition("/")[2]: as_object(meta) for meta in found["objects"]}
+
+
+def object_at(url: str) -> Object | None:
+    """What is there now; None for nothing, and for what access is refused to. One request, and no byte of it."""
+    where = place(url)
+    try:
+        return as_object(import_module("obstore").head(where.store, where.key))
+    except (import_module("obstore.exceptions").BaseError, FileNotFoundError, PermissionError):
+        return None
+
+
 def as_object(meta: Any) -> Object:
     """Of what `obstore` tells. Listings of Azure have ETags without the quotes that headers have."""
     return Object(meta["size"], round(meta["last_modified"].timestamp() * 1e9), bare(meta["e_tag"]))
