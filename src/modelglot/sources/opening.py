@@ -25,9 +25,10 @@ def open_source(path: str, *, far: bool = True) -> AnySource:
     if not is_remote(path):
         return FileSource(path)
     source = source_of(path, far=far)
-    if isinstance(source, ListedSource):
-        source.opened()
-    return source
+    if not isinstance(source, ListedSource):
+        return source
+    opened = source.opened()
+    return opened if opened.far == far else source
 
 
 def open_files(path: str, *, far: bool = True) -> AnyFiles:

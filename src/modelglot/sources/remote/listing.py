@@ -17,6 +17,8 @@ from modelglot.sources.remote.stores import folder_and_name, place
 
 MOST_LISTED = 100_000  # objects around one model
 MOST_IN_TREE = 1_000_000  # of a tree of models: about 0.4 kB of memory each
+_WORTH = 2 << 20  # bytes that a request is worth
+_SMALL = 16 << 20  # what is larger is only read in pieces
 _READ_AHEAD = 64  # objects of which pieces are kept at a time
 
 
@@ -217,6 +219,18 @@ def known_names(root: str, depth: int) -> tuple[str, ...] | None:
     return found.listing.names(root, depth)
 
 
+class _Patient(RemoteSource):
+    """Where requests for pieces have cost as much as the rest, the rest comes in one: a graph with its weights between
+    its nodes, a header of many megabytes."""
+
+    _misses = 0
+
+    def _more(self, at: int, length: int) -> bytes:
+        self._misses += 1
+        rest = self.size <= min(_SMALL, self._misses * _WORTH)
+        return super()._more(at, self._gap(at) if rest else length)
+
+
 class ListedSource:
     """An object that is only asked for when its bytes are read. Raises PlanError where it is another one by then."""
 
@@ -236,7 +250,7 @@ class ListedSource:
     def opened(self) -> RemoteSource:
         there = self._known.opened
         if self._url not in there:
-            source = RemoteSource(self._url, far=self.far)
+            source = _Patient(self._url, far=self.far)
             if source.size != self.size or _differ(source.etag, self._found.etag):
                 raise PlanError("the object changed since it was listed", path=self.path, hint="run it again")
             if len(there) >= _READ_AHEAD:
