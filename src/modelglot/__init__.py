@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = [
-    "__version__", "check", "compare", "convert", "diff", "digest", "inspect", "load", "open", "pack", "quantize",
-    "save", "scan", "stats", "verify",
+    "__version__", "check", "compare", "convert", "diff", "digest", "inspect", "inspect_many", "load", "open", "pack",
+    "quantize", "save", "scan", "stats", "verify",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         diff,
         digest,
         inspect,
+        inspect_many,
         load,
         open,
         pack,

@@ -342,3 +342,15 @@ def test_exit_code_of_a_failed_job(table: Path, capsys: pytest.CaptureFixture[st
     (table.parent / "b.safetensors").write_bytes(b"")
     assert run(["batch", str(table)]) == 1
     assert "failed: convert b.safetensors -> b.gguf" in capsys.readouterr().out
+
+
+def test_below_is_the_folders_that_a_pattern_found(tmp_path: Path) -> None:
+    for name in ("in/a.npz", "in/x/y/a.npz"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        mg.save(STATE, tmp_path / name)
+    text = '[[job]]\nverb = "convert"\nsource = "in/**/*.npz"\ntarget = "out/{below}/{stem}.safetensors"\n'
+    assert batch(write(tmp_path, text)).ok
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.glob("out/**/*.safetensors")) == [
+        "out/a.safetensors",
+        "out/x/y/a.safetensors",
+    ]

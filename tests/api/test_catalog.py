@@ -262,7 +262,7 @@ def test_headers_first_digests_later(tree: Tree) -> None:
 
 
 def test_what_only_lacked_an_extra_is_tried_again(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    from modelglot.api import catalog_rows
+    from modelglot.api import finding
     from modelglot.core.errors import MissingExtraError
 
     tree.save(STATE, "x/a.safetensors")
@@ -271,7 +271,7 @@ def test_what_only_lacked_an_extra_is_tried_again(tree: Tree, monkeypatch: pytes
         raise MissingExtraError("needs a thing")
 
     with monkeypatch.context() as patch:
-        patch.setattr(catalog_rows, "read_as", missing)
+        patch.setattr(finding, "read_as", missing)
         tree.build()
     assert tree.rows("error_code") == [("missing-extra",)]
     tree.build()
@@ -423,7 +423,7 @@ def test_the_target_is_not_something_else(tree: Tree, tmp_path: Path) -> None:
     with pytest.raises(CannotOpenError):
         build_catalog(tmp_path / "none", tree.catalog)
     with pytest.raises(UnsupportedError):
-        build_catalog("s3://bucket/models", tree.catalog)
+        build_catalog("https://example.com/models", tree.catalog)
 
 
 def test_a_process_that_dies_costs_one_row(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

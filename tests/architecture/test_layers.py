@@ -148,6 +148,7 @@ def test_the_public_names() -> None:
         "diff",
         "digest",
         "inspect",
+        "inspect_many",
         "load",
         "open",
         "pack",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from modelglot.api.comparing import diff, digest
     from modelglot.api.converting import convert, make_plan
     from modelglot.api.inspecting import inspect
+    from modelglot.api.inspecting_many import inspect_many
     from modelglot.api.loading import load
     from modelglot.api.measuring import compare, stats
     from modelglot.api.opening import OpenModel, TensorHandle, open
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from modelglot.api.verifying import verify
 
 __all__ = [
-    "OpenModel", "TensorHandle", "check", "compare", "convert", "diff", "digest", "inspect", "load",
+    "OpenModel", "TensorHandle", "check", "compare", "convert", "diff", "digest", "inspect", "inspect_many", "load",
     "make_pack_plan", "make_plan", "make_quantize_plan", "open", "pack", "quantize", "save", "scan", "stats",
     "verify",
 ]  # fmt: skip
@@ -30,7 +31,8 @@ _WHERE = {
     "check": "checking",
     "OpenModel": "opening", "TensorHandle": "opening", "convert": "converting", "diff": "comparing",
     "compare": "measuring", "stats": "measuring", "quantize": "quantizing", "make_quantize_plan": "quantizing",
-    "digest": "comparing", "inspect": "inspecting", "load": "loading", "make_plan": "converting", "open": "opening",
+    "digest": "comparing", "inspect": "inspecting", "inspect_many": "inspecting_many",
+    "load": "loading", "make_plan": "converting", "open": "opening",
     "save": "saving", "scan": "scanning", "verify": "verifying",
 }  # fmt: skip
 

@@ -14,8 +14,10 @@ from typing import Any
 from modelglot.api.batch_verbs import VERBS, Verb
 from modelglot.core.errors import CannotOpenError, InvalidFileError, printable
 from modelglot.core.limits import Limits
+from modelglot.features.catalog.pattern import Pattern, fixed_part, hidden
 from modelglot.sources.file import reason
-from modelglot.sources.opening import base_name, is_remote
+from modelglot.sources.opening import base_name, is_folder, is_remote
+from modelglot.sources.remote.listing import Listing
 
 _TOP = {"job", "defaults"}
 
@@ -48,8 +50,9 @@ def read_jobs(path: str) -> list[Job]:
     """The jobs of a file, those of a pattern one by one.
 
     ``[defaults]`` are arguments of every job whose verb takes them. Paths count from the file's folder. A ``source``
-    with ``*`` is a job for each path that fits; its target has ``{name}``, ``{stem}`` or ``{parent}``. Raises
-    CannotOpenError, and InvalidFileError with the job that is wrong.
+    with ``*`` is a job for each path that fits, in a bucket too; its target has ``{name}``, ``{stem}``, ``{parent}`` or
+    ``{below}``. Raises CannotOpenError, also for a store that cannot be listed, and InvalidFileError with the job that
+    is wrong.
     """
     try:
         with open(path, "rb") as file:
@@ -139,17 +142,32 @@ def _expanded(arguments: dict[str, Any], verb: Verb, folder: str) -> Iterator[di
     """Itself, or one for each path that its first input fits."""
     main = verb.inputs[0]
     pattern = arguments[main]
-    if not isinstance(pattern, str) or "*" not in pattern or is_remote(pattern):
+    if not isinstance(pattern, str) or "*" not in pattern:
         yield arguments
         return
-    found = sorted(glob.glob(os.path.join(folder, os.path.expanduser(pattern)), recursive=True))
+    if not is_remote(pattern):
+        pattern = os.path.join(folder, os.path.expanduser(pattern))
+    found = _listed(pattern) if is_remote(pattern) else sorted(glob.glob(pattern, recursive=True))
     if not found:
         raise _Wrong(f"nothing fits {printable(pattern, code=True)}")
+    root = fixed_part(pattern)
     for path in found:
-        base = os.path.basename(path)
-        stem = base if os.path.isdir(path) else base.rpartition(".")[0] or base
-        words = {"{name}": base, "{stem}": stem, "{parent}": os.path.basename(os.path.dirname(path))}
+        place, _, base = path.rstrip("/").rpartition("/")
+        stem = base if is_folder(path) else base.rpartition(".")[0] or base
+        words = {"{name}": base, "{stem}": stem, "{parent}": place.rpartition("/")[2]}
+        below = place[len(root) :].strip("/")
+        words |= {"{below}/": f"{below}/" if below else "", "{below}": below}
         yield {key: path if key == main else _filled(value, words) for key, value in arguments.items()}
+
+
+def _listed(pattern: str) -> list[str]:
+    """Objects of a store that fit; folders where the pattern ends with a slash. Raises CannotOpenError."""
+    made = Pattern(pattern)
+    folders = Listing.of([made.root]).folders
+    if pattern.endswith("/"):
+        return sorted(f"{url}/" for url in folders if made.fits(url, folder=True) and not hidden(url, made.root))
+    urls = (f"{url}/{name}" for url, folder in folders.items() for name in folder.files)
+    return sorted(url for url in urls if made.fits(url) and not hidden(url, made.root))
 
 
 def _filled(value: Any, words: Mapping[str, str]) -> Any:
@@ -171,6 +189,6 @@ def _check_outputs(jobs: list[Job], path: str) -> None:
                 f"{other} and {printable(job.name, code=True)} write the same target",
                 path=path,
                 detail=printable(place),
-                hint="with a pattern, the target needs `{stem}` or `{name}`",
+                hint="with a pattern, the target needs `{stem}` or `{name}`, with `**` also `{below}`",
             )
         seen[place] = job.name

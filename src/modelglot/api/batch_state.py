@@ -8,11 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from modelglot.api.batch_files import Files, Inputs
 from modelglot.api.batch_jobs import Job
-from modelglot.core.errors import CannotWriteError, ModelFileError
-from modelglot.features.catalog.names import has_kin, stem
-from modelglot.features.catalog.tree import Entry, listing, walk
-from modelglot.sources.opening import is_remote, open_source
+from modelglot.core.errors import CannotWriteError
 from modelglot.sources.sink import writing
 
 SCHEMA = "modelglot.batch-state/1"
@@ -23,6 +21,7 @@ class State:
     """Open for the whole run; a lock keeps a second run of the same table away."""
 
     path: str
+    files: Files = field(default_factory=Files)
     _done: dict[str, dict[str, Any]] = field(default_factory=dict)
     _file: IO[str] | None = None
 
@@ -53,19 +52,24 @@ class State:
                 except (ValueError, KeyError, TypeError):
                     continue
 
-    def is_done(self, job: Job) -> bool:
+    def look(self, jobs: Iterable[Job]) -> None:
+        """At all that these jobs read and have written, at once: a store is asked for folders, not for each file."""
+        self.files.look(path for job in jobs for path in (*job.inputs, *self._outputs(job)))
+
+    def is_done(self, job: Job, now: Inputs) -> bool:
         """Done before, from the same inputs, and what it wrote is still there as it was."""
         entry = self._done.get(job.key)
         if entry is None or entry.get("outcome") != "done":
             return False
-        now, outputs = stamp(job.inputs), self._outputs(job)
-        there = all(_file(path) == mark for path, mark in outputs.items())
-        return now is not None and now == entry.get("inputs") and there and bool(outputs or job.output is None)
+        outputs = self._outputs(job)
+        there = all(self.files.mark(path) == mark for path, mark in outputs.items())
+        same = now.stamp is not None and now.stamp == entry.get("inputs")
+        return same and there and bool(outputs or job.output is None)
 
     def may_replace(self, job: Job) -> bool:
         """What is left of what this batch wrote for the job is as it was: nobody else has put anything there."""
         outputs = self._outputs(job)
-        return bool(outputs) and all(_file(path) in (mark, None) for path, mark in outputs.items())
+        return bool(outputs) and all(self.files.mark(path) in (mark, None) for path, mark in outputs.items())
 
     def _outputs(self, job: Job) -> dict[str, str]:
         found = self._done.get(job.key, {}).get("outputs")
@@ -74,7 +78,7 @@ class State:
     def add(self, job: Job, outcome: str, inputs: str | None, more: dict[str, Any]) -> None:
         outputs: dict[str, Any] = self._outputs(job)
         if job.output and outcome == "done":
-            outputs = {path: _file(path) for path in (*more["result"]["outputs"], *job.made[1:])}
+            outputs = {path: self.files.mark(path) for path in (*more["result"]["outputs"], *job.made[1:])}
         entry = {
             "schema": SCHEMA,
             "key": job.key,
@@ -95,64 +99,3 @@ class State:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def _file(path: str) -> str | None:
-    """Size, time and inode of a file of this machine, None where there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ino}"
-
-
-def stamp(paths: Iterable[str]) -> str | None:
-    """Changes when a file does: of folders everything below counts, of a file those that its name belongs to.
-
-    None where one is not there.
-    """
-    found = []
-    for path in paths:
-        one = _one(path)
-        if one is None:
-            return None
-        found.append(one)
-    return " ".join(found)
-
-
-def nbytes(paths: Iterable[str]) -> int:
-    """Bytes of the files of inputs, 0 for what is not there."""
-    return sum(_size(path) for path in paths)
-
-
-def _one(path: str) -> str | None:
-    if is_remote(path):
-        try:
-            return json.dumps(open_source(path).stamp)
-        except ModelFileError:
-            return None
-    if os.path.isdir(path):
-        return dict(walk(os.path.abspath(path)))[os.path.abspath(path)].hex()
-    if not os.path.exists(path):
-        return None
-    return ",".join(f"{n}:{e.size}:{e.mtime_ns}:{e.inode}" for n, e in _kin(path).items())
-
-
-def _kin(path: str) -> dict[str, Entry]:
-    """The file; of an index or a shard also what has its name beside it."""
-    folder, name = os.path.split(os.path.abspath(path))
-    if not has_kin(name):
-        found = os.stat(path)
-        return {name: Entry(found.st_size, found.st_mtime_ns, found.st_ino)}
-    return {n: e for n, e in listing(folder).files.items() if n == name or stem(n) == stem(name)}
-
-
-def _size(path: str) -> int:
-    if is_remote(path):
-        try:
-            return open_source(path).size
-        except ModelFileError:
-            return 0
-    if os.path.isdir(path):
-        return sum(e.size for folder, _ in walk(os.path.abspath(path)) for e in listing(folder).files.values())
-    return sum(e.size for e in _kin(path).values()) if os.path.exists(path) else 0

@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
 from modelglot.api.batch_jobs import Job, read_jobs
-from modelglot.api.batch_state import State, nbytes, stamp
+from modelglot.api.batch_state import State
 from modelglot.api.batch_verbs import VERBS
 from modelglot.api.executing import executor as named
 from modelglot.api.reading import PathLike
@@ -129,6 +129,7 @@ class _Run:
         for number, needed in self.waits.items():
             for maker in needed:
                 self.after.setdefault(maker, []).append(number)
+        self.state.look(self.jobs[n] for n, needed in self.waits.items() if not needed)
         for number in [n for n, needed in self.waits.items() if not needed]:
             self._start(number)
         self.queue = deque(sorted(self.queue, key=_weight, reverse=True))  # so that the last to end is a small one
@@ -146,7 +147,8 @@ class _Run:
 
     def _start(self, number: int) -> None:
         job = self.jobs[number]
-        if not self.again and self.state.is_done(job):
+        inputs = self.state.files.inputs(job.inputs)
+        if not self.again and self.state.is_done(job, inputs):
             self._end(number, Outcome(job, SKIPPED))
             return
         verb, arguments = VERBS[job.verb], dict(job.arguments)
@@ -155,7 +157,7 @@ class _Run:
             if self.state.may_replace(job):
                 arguments["force"] = True
         task = replace(job, arguments=arguments)
-        self.queue.append(_Task(number, task, stamp(job.inputs), nbytes(job.inputs)))
+        self.queue.append(_Task(number, task, *inputs))
 
     def _end(self, number: int, found: Outcome) -> None:
         self.outcomes.append(found)

@@ -18,10 +18,13 @@ from modelglot.engine.pool import SourcePool
 from modelglot.families.recognise import recognise
 from modelglot.features.catalog.licence import CARD, CARD_BYTES, licence_of
 from modelglot.features.catalog.row import Row, stamp
+from modelglot.features.catalog.tree import entry
 from modelglot.features.inspect.report import type_totals
 from modelglot.passes.component import choose
 from modelglot.passes.recipes.file_types import file_type_name
-from modelglot.sources.file import FileSource
+from modelglot.sources.opening import is_remote, open_source
+
+_FAR_THREADS = 4  # requests for weights at a time: a server is waited for
 
 
 def described(row: Row, model: Model, digests: bool, known: tuple[str, str, str] | None) -> None:
@@ -56,8 +59,9 @@ def _digests(model: Model) -> Digests:
         why = missing.data.why if isinstance(missing.data, Missing) else ""
         raise ModelFileError(why, tensor=missing.name)
     pool = SourcePool(model.files)
+    far = any(is_remote(file.path) for file in model.files)
     try:
-        found = tensor_digests(model.tensors.values(), pool, threads=1)
+        found = tensor_digests(model.tensors.values(), pool, threads=_FAR_THREADS if far else 1)
     finally:
         pool.close()
     return Digests(model_digest(model.tensors, found), _contents(model, found))
@@ -86,8 +90,11 @@ def _quantization(model: Model) -> str | None:
 
 
 def _card(folder: str) -> bytes | None:
+    path = os.path.join(folder, CARD)
+    if entry(path) is None:
+        return None
     try:
-        with FileSource(os.path.join(folder, CARD)) as source:
+        with open_source(path) as source:
             return source.pread(0, min(source.size, CARD_BYTES))
     except ModelFileError:
         return None
@@ -95,7 +102,7 @@ def _card(folder: str) -> bytes | None:
 
 def _scanned(row: Row) -> None:
     """The worst verdict of the model's files; of a folder also of what lies beside the weights."""
-    names = [f.name for f in row.files if f.role == "weights" or row.path == row.folder]
+    names = [f.name for f in row.files if f.role == "weights" or row.whole]
     report = scan([os.path.join(row.folder, name) for name in names], jobs=1)
     row.verdict, row.incomplete = report.verdict, report.incomplete
     row.findings = tuple(sorted({f.rule for file in report.files for f in file.findings}))

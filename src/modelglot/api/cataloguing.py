@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from modelglot.api.catalog_rows import Known, Seen, Task, look_at, lost, smaller
+from modelglot.api import finding
+from modelglot.api.catalog_rows import Known, Task, look_at, lost, smaller, stamps
+from modelglot.api.finding import Seen
 from modelglot.api.reading import PathLike
-from modelglot.core.errors import CannotOpenError, UnsupportedError
+from modelglot.core.errors import CannotOpenError
 from modelglot.engine.executors.interface import Executor
 from modelglot.engine.executors.processes import Processes
 from modelglot.engine.executors.threads import Threads
 from modelglot.features.catalog import table
 from modelglot.features.catalog.licence import CARD
-from modelglot.features.catalog.row import FileStamp, Row, made_by, stamp, text
+from modelglot.features.catalog.names import batches
+from modelglot.features.catalog.row import Row, made_by, stamp, text
 from modelglot.features.catalog.table import Answer
-from modelglot.features.catalog.tree import walk
+from modelglot.features.catalog.tree import address, entry, walk
 from modelglot.sources.opening import is_remote
+from modelglot.sources.remote.listing import Listing, known
 
 _AGAIN = ("missing-extra", "cannot-open", "error")  # may be otherwise next time although the files are the same
 _FOLDERS = 16  # of one piece of work
+_FILES = 32  # of one piece of work
+_PIECES = 64  # of a large folder: each piece of work lists it once
+_DEEP, _BESIDE = 8, 2  # levels below that the readers of a folder, and of a file, ask about
 _FEW = 8
 
 Batch = tuple[Task, ...]
@@ -69,10 +76,12 @@ def build_catalog(
 ) -> Built:
     """One row a model of everything below ``roots``, into a Parquet file that is replaced in one rename.
 
-    What the file already says of models whose files have the same names, sizes, times and inodes stays, unless
-    ``fresh``. ``jobs`` above 1 start processes: a script that calls this needs ``if __name__ == "__main__"``.
-    Raises CannotOpenError for a root that is not there, MissingExtraError without duckdb, TargetExistsError where the
-    target is something else (``force`` replaces a file), CannotWriteError. What is wrong with a model is in its row.
+    Roots are folders of this machine and of stores: ``s3://bucket/models``. What the file already says of models whose
+    files have the same names, sizes, times, inodes and ETags stays, unless ``fresh``. ``jobs`` above 1 start
+    processes: a script that calls this needs ``if __name__ == "__main__"``. Raises CannotOpenError for a root that
+    is not there or cannot be listed, UnsupportedError for one on a web server, MissingExtraError without duckdb,
+    TargetExistsError where the target is something else (``force`` replaces a file), CannotWriteError. What is wrong
+    with a model is in its row.
     """
     given = _roots([roots] if isinstance(roots, (str, os.PathLike)) else roots)
     path = os.fspath(target)
@@ -81,7 +90,9 @@ def build_catalog(
         work = stack.enter_context(TemporaryDirectory(prefix="modelglot-"))
         new = stack.enter_context(closing(table.Rows(os.path.join(work, "new.jsonl"))))
         kept = stack.enter_context(closing(table.Rows(os.path.join(work, "kept.jsonl"))))
-        build = _Build(new, kept, digests, on_event)
+        far = Listing.of(root for root in given if is_remote(root))
+        stack.enter_context(known(far))
+        build = _Build(new, kept, digests, on_event, far)
         build.remember(given, None if fresh else old)
         executor: Executor = Threads(1) if jobs == 1 else Processes(jobs)
         build.run(given, executor)
@@ -127,15 +138,15 @@ def duplicates(catalog: PathLike, *, names: bool = True) -> list[Duplicates]:
 
 def _roots(given: Iterable[PathLike]) -> list[str]:
     """Absolute, without those that lie inside another."""
-    names = [os.fspath(root) for root in given]
-    for name in names:
-        if is_remote(name):
-            raise UnsupportedError("a tree in a store is not walked", path=name, hint="mount it, or catalog a copy")
-        if not os.path.isdir(name):
+    folders = set()
+    for root in given:
+        name = os.fspath(root)
+        if not is_remote(name) and not os.path.isdir(name):
             raise CannotOpenError("no such folder", path=name)
-    folders, found = sorted({os.path.abspath(name) for name in names}), list[str]()
-    for folder in folders:
-        if not any(os.path.commonpath([folder, root]) == root for root in found):
+        folders.add(name.rstrip("/") if is_remote(name) else os.path.abspath(name))
+    found = list[str]()
+    for folder in sorted(folders):
+        if not any(folder.startswith(root.rstrip("/") + "/") for root in found):
             found.append(folder)
     return found
 
@@ -153,6 +164,7 @@ class _Build:
     kept: table.Rows
     digests: bool
     on_event: Callable[[Progress], None] | None
+    far: Listing
     marks: dict[str, bytes] = field(default_factory=dict)
     looked: dict[str, bytes] = field(default_factory=dict)
     known: dict[str, list[_OldRow]] = field(default_factory=dict)
@@ -198,25 +210,31 @@ class _Build:
         wanted = [f for f in folders if f in self.marks and f not in self.looked]
         for at in range(0, len(wanted), _FOLDERS):
             some = wanted[at : at + _FOLDERS]
-            queue.append(tuple(Task(root, folder, None, self.digests, self._digests(folder)) for folder in some))
+            queue.append(tuple(self._task(finding.Task(root, folder)) for folder in some))
 
-    def _take(self, queue: deque[Batch], task: Task, seen: Seen) -> None:
-        if task.names is None:
-            self.looked[task.folder] = self.marks[task.folder]
-            self._enter(queue, task.root, seen.below)
-            taken = self._keep(task.folder, {name for batch in seen.left for name in batch})
-            for batch in seen.left:
-                names = tuple(name for name in batch if name not in taken)
-                if names:
-                    known = self._digests(task.folder, names)
-                    queue.append((Task(task.root, task.folder, names, self.digests, known),))
-        for row in seen.rows:
+    def _take(self, queue: deque[Batch], task: Task, seen: Seen[Row]) -> None:
+        where = task.where
+        if where.names is None:
+            self.looked[where.folder] = self.marks[where.folder]
+            self._enter(queue, where.root, seen.below)
+            taken = self._keep(where.folder, set(seen.left))
+            most = max(_FILES, len(seen.left) // _PIECES)
+            for names in batches((name for name in seen.left if name not in taken), most):
+                pieces = batches(names, 1) if is_remote(where.root) else [names]  # several at a time, or one by one
+                queue.append(tuple(self._task(replace(where, names=piece)) for piece in pieces))
+        for row in seen.made:
             self._add(row)
+
+    def _task(self, where: finding.Task) -> Task:
+        known = self._digests(where.folder, where.names)
+        if not is_remote(where.root):
+            return Task(where, self.digests, known)
+        return Task(where, self.digests, known, self.far.part(where.folder, _BESIDE if where.names else _DEEP))
 
     def _keep(self, folder: str, left: set[str]) -> set[str]:
         """Names of files whose rows stay."""
         taken: set[str] = set()
-        card = os.path.exists(os.path.join(folder, CARD))  # one that is new may say the licence
+        card = entry(os.path.join(folder, CARD)) is not None  # one that is new may say the licence
         for row in self.known.get(text(folder), ()):
             here = row.settled and os.path.basename(row.path) in left and (CARD in row.files) == card
             if here and _stamp(folder, row.files) == row.stamp:
@@ -228,7 +246,7 @@ class _Build:
         """Digests of the last time that may still be right."""
         rows = self.known.get(text(folder), [])
         if names is None:
-            rows = [r for r in rows if len(rows) <= _FEW or r.path == text(folder)]
+            rows = [r for r in rows if len(rows) <= _FEW or r.path == text(address(folder))]
         else:
             wanted = {text(os.path.join(folder, name)) for name in names}
             rows = [r for r in rows if r.path in wanted]
@@ -255,15 +273,7 @@ def _old_row(path: str, values: list[object], trusted: bool, digests: bool) -> _
     return _OldRow(path, str(mark), tuple(names), known, settled)  # type: ignore[arg-type]
 
 
-def _stamp(folder: str, names: Iterable[str]) -> str | None:
+def _stamp(folder: str, names: tuple[str, ...]) -> str | None:
     """The stamp of these files now; None where one is gone."""
-    try:
-        return stamp(list(_stats(folder, names)))
-    except OSError:
-        return None
-
-
-def _stats(folder: str, names: Iterable[str]) -> Iterator[FileStamp]:
-    for name in names:
-        status = os.stat(os.path.join(folder, name))
-        yield FileStamp(name, status.st_size, status.st_mtime_ns, status.st_ino)
+    found = list(stamps(folder, names))
+    return stamp(found) if len(found) == len(names) else None

@@ -12,6 +12,7 @@ from modelglot.api.methods import method_notes
 from modelglot.api.reading import PathLike, detect, existing, read_as, read_model
 from modelglot.core.cost import Cost
 from modelglot.core.errors import located
+from modelglot.core.format import Format
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.urls import public
@@ -52,9 +53,23 @@ def inspect(
             why = found.why
         if stored is None:
             model = read_as(chosen, text, limits or Limits(), files)
-    facts = parse_name(base_name(text))
-    notes = check_name(facts, model)
-    notes += method_notes(model)
+    report = describe(model, text, chosen, why, match=match, collapse=collapse, limits=limits)
+    return replace(report, cost=_cost(model, text, inputs, limits)) if count_cost else report
+
+
+def describe(
+    model: Model,
+    path: str,
+    format: Format,
+    why: str,
+    *,
+    match: Iterable[str] = (),
+    collapse: bool = True,
+    limits: Limits | None = None,
+) -> InspectReport:
+    """The report on a model that was read from ``path``."""
+    facts = parse_name(base_name(path))
+    notes = [*check_name(facts, model), *method_notes(model)]
     parts = [
         Part(c.role, c.path, len(c.names), sum(model.tensors[n].nbytes for n in c.names.values()))
         for c in components(model)
@@ -62,16 +77,15 @@ def inspect(
     training = training_state(model.tree) if any(p.path for p in parts) else {}
     return examine(
         _matching(model, match),
-        public(text),
-        chosen.info.title,
+        public(path),
+        format.info.title,
         why,
         parts,
         training,
         facts.document(),
         notes,
         collapse=collapse,
-        family=recognise(model.tensors, model.metadata, config_of(model, text, limits or Limits())),
-        cost=_cost(model, text, inputs, limits) if count_cost else None,
+        family=recognise(model.tensors, model.metadata, config_of(model, path, limits or Limits())),
     )
 
 

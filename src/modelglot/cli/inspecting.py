@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterable
+
 import click
 
 from modelglot.api.inspecting import inspect
-from modelglot.cli.errors import exit_code, show_error
+from modelglot.api.inspecting_many import JOBS, Inspected, has_patterns, inspect_many
+from modelglot.cli.errors import error_lines, exit_code, show_error
 from modelglot.cli.options import from_option, json_option, limit_option, print_json
 from modelglot.core.errors import ModelFileError
 from modelglot.core.limits import Limits
+from modelglot.features.inspect.report import InspectReport
+from modelglot.report.inspect_table import COLUMNS, cells, padded
 from modelglot.report.inspect_text import render
-from modelglot.report.lines import line, write
+from modelglot.report.lines import colourful, line, write
 
 
 @click.command("inspect")
@@ -22,6 +28,8 @@ from modelglot.report.lines import line, write
 @click.option("--cost", is_flag=True, help="Count the operations of the graph and the memory of its values.")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=TYPE[SIZES]",
               help="Count for an input of this size: x=f32[1,3,224,224]; other axes without a size are 1.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(min=1), default=JOBS, show_default=True,
+              help="Models that are looked at a time, where a pattern finds them.")  # fmt: skip
 @from_option
 @limit_option
 @json_option
@@ -33,11 +41,20 @@ def inspect_command(
     metadata: bool,
     cost: bool,
     inputs: tuple[str, ...],
+    jobs: int,
     format: str | None,
     limits: Limits,
     as_json: bool,
 ) -> int:
-    """Tell what files or folders are and show what is inside, without reading tensors or running anything."""
+    """Tell what files or folders are and show what is inside, without reading tensors or running anything.
+
+    With a pattern, such as 'models/**' or 's3://bucket/models/**/*.gguf', every model that fits: a line each, as soon
+    as it is known. Quote it, or the shell expands it.
+    """
+    if has_patterns(paths):
+        if format or cost or inputs or depth or full or metadata:
+            raise click.UsageError("a pattern goes with --json, --match, --limit and --jobs alone")
+        return _many(inspect_many(paths, jobs=jobs, match=match, limits=limits), as_json)
     worst = 0
     for number, path in enumerate(paths):
         try:
@@ -56,3 +73,38 @@ def inspect_command(
         else:
             write([*([line("")] if number else []), *render(report, depth=depth, metadata=metadata)])
     return worst
+
+
+def _many(found: Iterable[Inspected], as_json: bool) -> int:
+    """A line a model, at once: a pipe behind it works along."""
+    worst, show = 0, _as_documents if as_json else _as_table()
+    for one in found:
+        if one.error is not None:
+            if as_json:
+                print_json({"schema": "modelglot.error/1", "path": one.path, "error": one.error.document()})
+            write(error_lines(one.error), sys.stderr)
+            worst = max(worst, exit_code(one.error))
+        elif one.report is not None:
+            show(one.report)
+        sys.stdout.flush()
+    return worst
+
+
+def _as_documents(report: InspectReport) -> None:
+    print_json(report.document())
+
+
+def _as_table() -> Callable[[InspectReport], None]:
+    """Columns on a terminal; tabs and plain numbers for a pipe, as `catalog query` has them."""
+    terminal, begun = colourful(sys.stdout), False
+
+    def show(report: InspectReport) -> None:
+        nonlocal begun
+        row = cells(report, exact=not terminal)
+        if terminal:
+            write([*([] if begun else [padded(COLUMNS, "bold")]), padded(row)])
+        else:
+            sys.stdout.write("".join("\t".join(one) + "\n" for one in ([row] if begun else [COLUMNS, row])))
+        begun = True
+
+    return show

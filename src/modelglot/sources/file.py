@@ -184,13 +184,15 @@ def link_stays(path: str, root: str) -> bool:
     return os.path.dirname(target) == os.path.join(cache, "blobs")
 
 
-_LISTED: ContextVar[dict[tuple[str, int], tuple[str, ...]] | None] = ContextVar("listed", default=None)
+Listed = dict[tuple[str, int], tuple[str, ...]]  # folder and depth -> names
+_LISTED: ContextVar[Listed | None] = ContextVar("listed", default=None)
 
 
 @contextmanager
-def listed_once() -> Iterator[None]:
-    """In this block each folder is listed once: for whoever looks at many files of one folder, one after another."""
-    token = _LISTED.set({})
+def listed_once(shared: Listed | None = None) -> Iterator[None]:
+    """In this block each folder is listed once: for whoever looks at many files of one folder, one after another.
+    ``shared`` is what blocks of other threads know."""
+    token = _LISTED.set({} if shared is None else shared)
     try:
         yield
     finally:

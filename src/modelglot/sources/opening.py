@@ -7,12 +7,13 @@ import os
 from modelglot.core.errors import CannotOpenError
 from modelglot.sources.file import FileProbe, FileSource, LocalFiles
 from modelglot.sources.remote.files import RemoteFiles, RemoteProbe
+from modelglot.sources.remote.listing import ListedSource, source_of
 from modelglot.sources.remote.sink import RemoteSink
 from modelglot.sources.remote.source import RemoteSource
 from modelglot.sources.remote.stores import folder_and_name, is_remote
 from modelglot.sources.sink import Sink
 
-AnySource = FileSource | RemoteSource
+AnySource = FileSource | RemoteSource | ListedSource
 AnyFiles = LocalFiles | RemoteFiles
 
 
@@ -21,7 +22,13 @@ def open_source(path: str, *, far: bool = True) -> AnySource:
 
     Raises CannotOpenError, and MissingExtraError for a URL without `obstore`.
     """
-    return RemoteSource(path, far=far) if is_remote(path) else FileSource(path)
+    if not is_remote(path):
+        return FileSource(path)
+    source = source_of(path, far=far)
+    if not isinstance(source, ListedSource):
+        return source
+    opened = source.opened()
+    return opened if opened.far == far else source
 
 
 def open_files(path: str, *, far: bool = True) -> AnyFiles:

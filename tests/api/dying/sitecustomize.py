@@ -4,20 +4,20 @@ import os
 import sys
 
 if "--multiprocessing-fork" in sys.argv:
-    from modelglot.api import catalog_rows
+    from modelglot.api import finding
 
-    _one = catalog_rows._file
+    _one = finding._file
 
-    def _file(task, name):  # type: ignore[no-untyped-def]
+    def _file(task, name, limits):  # type: ignore[no-untyped-def]
         if name == os.environ["MODELGLOT_TEST_DIES"]:
             os._exit(9)
-        return _one(task, name)
+        return _one(task, name, limits)
 
-    _whole = catalog_rows._as_one
+    _whole = finding._as_one
 
-    def _as_one(task, seen):  # type: ignore[no-untyped-def]
+    def _as_one(task, seen, limits):  # type: ignore[no-untyped-def]
         if os.path.basename(task.folder) == os.environ["MODELGLOT_TEST_DIES"]:
             os._exit(9)
-        return _whole(task, seen)
+        return _whole(task, seen, limits)
 
-    catalog_rows._file, catalog_rows._as_one = _file, _as_one
+    finding._file, finding._as_one = _file, _as_one

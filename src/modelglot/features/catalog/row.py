@@ -10,6 +10,8 @@ from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
+from modelglot.features.catalog.tree import address
+
 # Column -> its DuckDB type, in the order of the file. docs/guides/registry.md says what each holds.
 COLUMNS = {
     "path": "VARCHAR", "folder": "VARCHAR", "format": "VARCHAR", "family": "VARCHAR", "parameters": "BIGINT",
@@ -17,7 +19,8 @@ COLUMNS = {
     "quantization": "VARCHAR", "licence": "VARCHAR", "verdict": "VARCHAR", "incomplete": "BOOLEAN",
     "findings": "VARCHAR[]", "digest": "VARCHAR", "contents": "VARCHAR", "digest_error": "VARCHAR",
     "error": "VARCHAR", "error_code": "VARCHAR", "mtime_ns": "BIGINT", "inode": "UBIGINT",
-    "files": "STRUCT(\"name\" VARCHAR, size BIGINT, mtime_ns BIGINT, inode UBIGINT, \"role\" VARCHAR)[]",
+    "etag": "VARCHAR",
+    "files": "STRUCT(\"name\" VARCHAR, size BIGINT, mtime_ns BIGINT, inode UBIGINT, etag VARCHAR, \"role\" VARCHAR)[]",
     "seen": "TIMESTAMP", "modelglot": "VARCHAR", "stamp": "VARCHAR", "weights_stamp": "VARCHAR",
 }  # fmt: skip
 _MOST = (1 << 63) - 1
@@ -32,6 +35,7 @@ class FileStamp(NamedTuple):
     mtime_ns: int
     inode: int
     role: str = "weights"  # weights | side
+    etag: str = ""  # of an object in a store, where inode is 0
 
 
 @dataclass(slots=True)
@@ -61,14 +65,16 @@ class Row:
     seen: str = ""
     modelglot: str = ""
 
+    @property
+    def whole(self) -> bool:
+        """Whether the folder is the model."""
+        return self.path == address(self.folder)
+
     def document(self) -> dict[str, Any]:
         """Values as JSON and the table take them."""
         weights = [f for f in self.files if f.role == "weights"]
         made = {name: getattr(self, name) for name in self.__slots__}
-        made["files"] = [
-            {"name": text(f.name), "size": f.size, "mtime_ns": f.mtime_ns, "inode": f.inode, "role": f.role}
-            for f in self.files
-        ]
+        made["files"] = [_file(f) for f in self.files]
         for key, value in made.items():
             if isinstance(value, str):
                 made[key] = text(value, _TEXT if key in ("licence", "error", "digest_error") else None)
@@ -77,9 +83,14 @@ class Row:
         made["dtypes"], made["findings"] = [text(d) for d in self.dtypes], list(self.findings)
         made["bytes"] = sum(f.size for f in weights)
         made["mtime_ns"] = max((f.mtime_ns for f in weights), default=None)
-        made["inode"] = weights[0].inode if weights else None
+        made["inode"] = weights[0].inode or None if weights else None
+        made["etag"] = text(weights[0].etag) or None if weights else None
         made["stamp"], made["weights_stamp"] = stamp(self.files), stamp(weights)
         return {column: made[column] for column in COLUMNS}
+
+
+def _file(file: FileStamp) -> dict[str, Any]:
+    return {**file._asdict(), "name": text(file.name), "inode": file.inode or None, "etag": text(file.etag) or None}
 
 
 @cache
@@ -92,10 +103,10 @@ def made_by() -> str:
 
 
 def stamp(files: Iterable[FileStamp]) -> str:
-    """Short text that changes when a name, size, time or inode does."""
+    """Short text that changes when a name, size, time, inode or ETag does."""
     hasher = blake2b(digest_size=16)
-    for name, size, mtime_ns, inode, _ in sorted(files):
-        hasher.update(os.fsencode(name) + f"\0{size}\0{mtime_ns}\0{inode}\n".encode())
+    for name, size, mtime_ns, inode, _, etag in sorted(files):
+        hasher.update(os.fsencode(name) + f"\0{size}\0{mtime_ns}\0{inode}{etag}\n".encode())
     return hasher.hexdigest()
 
 

@@ -23,7 +23,7 @@ from modelglot.features.catalog.tree import MARK
 from modelglot.sources.sink import replacing, writing
 
 _KIND, _FOLDERS, _MADE = "modelglot_catalog", "modelglot_folders", "modelglot_made"
-_VERSION = "1"
+_VERSION = "2"
 _OBJECT = 16 << 20  # bytes of one JSON object that DuckDB takes unasked
 
 
@@ -87,6 +87,10 @@ class Old:
                 yield from some
 
 
+class _OtherVersion(InvalidFileError):
+    """Ours, with other columns: it is replaced by a build, and nothing of it is kept."""
+
+
 def _kept(path: str) -> Kept:
     """Raises CannotOpenError, and InvalidFileError for what is no catalog."""
     if not os.path.isfile(path):
@@ -97,10 +101,10 @@ def _kept(path: str) -> Kept:
             found = {bytes(k).decode("utf-8", "replace"): bytes(v) for k, v in connection.execute(query).fetchall()}
         except _duckdb().Error as error:
             raise InvalidFileError(f"this is no catalog: {_first(error)}", path=path) from None
-    if found.get(_KIND) != _VERSION.encode():
-        raise InvalidFileError(
-            "this Parquet file is no catalog of this version", path=path, hint="build it anew, with `--force`"
-        )
+    if _KIND not in found:
+        raise InvalidFileError("this Parquet file is no catalog", path=path)
+    if found[_KIND] != _VERSION.encode():
+        raise _OtherVersion("this catalog was made by another version", path=path, hint="build it anew")
     raw = base64.b64decode(found.get(_FOLDERS, b""))
     marks = frozenset(raw[at : at + MARK] for at in range(0, len(raw), MARK))
     return Kept(marks, found.get(_MADE, b"").decode("utf-8", "replace"))
@@ -114,6 +118,8 @@ def check_target(path: str, *, force: bool) -> Old | None:
         return None
     try:
         return Old(path)
+    except _OtherVersion:
+        return None
     except (InvalidFileError, CannotOpenError) as error:
         if force and os.path.isfile(path):
             return None

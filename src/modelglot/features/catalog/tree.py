@@ -1,4 +1,7 @@
-"""Folders of a tree and what they look like from outside: enough to tell which have changed since the last time."""
+"""Folders of a tree and what they look like from outside: enough to tell which have changed since the last time.
+
+Of a tree in a store that is what its listing says: the functions here answer inside of `listing.known`.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,19 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from modelglot.sources.file import reason
+from modelglot.sources.opening import is_remote
+from modelglot.sources.remote.listing import known_folder, known_object
 
 MARK = 12  # bytes of a folder's mark
 
 
 class Entry(NamedTuple):
-    """A file in a folder; links are followed for its size and time."""
+    """A file in a folder; links are followed for its size and time. An object has an ETag, and no inode."""
 
     size: int
     mtime_ns: int
     inode: int
+    etag: str = ""
 
 
 class Listing(NamedTuple):
@@ -34,6 +40,8 @@ class Listing(NamedTuple):
 
 def listing(folder: str) -> Listing:
     """Links to folders and what is no file are left out."""
+    if is_remote(folder):
+        return _of_store(folder)
     files, folders, error = {}, [], None
     try:
         with os.scandir(folder) as entries:
@@ -56,6 +64,31 @@ def listing(folder: str) -> Listing:
     return Listing(files, tuple(folders), error)
 
 
+def _of_store(url: str) -> Listing:
+    found = known_folder(url)
+    if found is None:
+        return Listing({}, (), "no such folder")
+    files = {n: Entry(o.size, o.mtime_ns, 0, o.etag) for n, o in sorted(found.files.items()) if not n.startswith(".")}
+    return Listing(files, tuple(sorted(n for n in found.folders if not n.startswith("."))))
+
+
+def entry(path: str) -> Entry | None:
+    """What is there now, or was when the store was listed; None where there is no file."""
+    if is_remote(path):
+        found = known_object(path)
+        return Entry(found.size, found.mtime_ns, 0, found.etag) if found is not None else None
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return Entry(status.st_size, status.st_mtime_ns, status.st_ino) if stat.S_ISREG(status.st_mode) else None
+
+
+def address(folder: str) -> str:
+    """What to call a folder that is one model: of a store it needs the slash."""
+    return f"{folder}/" if is_remote(folder) else folder
+
+
 def walk(root: str) -> Iterator[tuple[str, bytes]]:
     """(folder, mark) of every folder, the deepest first. A mark changes when anything below its folder does."""
     stack: list[tuple[str, Listing, dict[str, bytes]]] = [(root, listing(root), {})]
@@ -75,7 +108,7 @@ def walk(root: str) -> Iterator[tuple[str, bytes]]:
 def _mark(folder: str, seen: Listing, below: dict[str, bytes]) -> bytes:
     hasher = blake2b(os.fsencode(folder) + b"\0", digest_size=MARK)
     for name, entry in seen.files.items():
-        hasher.update(os.fsencode(name) + f"\0{entry.size}\0{entry.mtime_ns}\0{entry.inode}\n".encode())
+        hasher.update(os.fsencode(name) + f"\0{entry.size}\0{entry.mtime_ns}\0{entry.inode}{entry.etag}\n".encode())
     for name in seen.folders:
         hasher.update(os.fsencode(name) + b"/" + below[name])
     return hasher.digest()

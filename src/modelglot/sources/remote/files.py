@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from functools import cached_property
-from importlib import import_module
 
 from modelglot.core.errors import CannotOpenError
 from modelglot.core.model import FileRef
-from modelglot.core.urls import public
 from modelglot.sources.names import check_name
+from modelglot.sources.remote.listing import (
+    MOST_LISTED,
+    ListedSource,
+    can_list,
+    known_folder,
+    known_names,
+    known_object,
+    objects,
+    source_of,
+)
 from modelglot.sources.remote.source import RemoteSource
-from modelglot.sources.remote.stores import below, folder_and_name, is_remote, place
+from modelglot.sources.remote.stores import below, folder_and_name, is_remote
 
+_DEEP = 32  # levels of folders
 HEAD, TAIL = 4096, 65557  # the end of a zip file is looked for that far
-MOST_LISTED = 100_000
 
 
 class RemoteFiles:
@@ -25,14 +32,17 @@ class RemoteFiles:
         self.url, self._far = url, far
         self.primary: str | None
         self.root, self.primary = folder_and_name(url)
-        self._sources: dict[str, RemoteSource] = {}
+        self._sources: dict[str, RemoteSource | ListedSource] = {}
         self._refs: dict[str, FileRef] = {}
 
     def names(self, depth: int = 1) -> tuple[str, ...]:
-        return tuple(n for n in self._listed if n.count("/") <= depth)
+        known = known_names(self.root, depth)
+        return tuple(n for n in self._listed if n.count("/") <= depth) if known is None else known
 
     def present(self, names: Iterable[str]) -> set[str]:
         wanted = set(names)
+        if known_folder(self.root) is not None:
+            return {name for name in wanted if known_object(self._url(name)) is not None}
         return wanted & set(self._listed) if self._can_list else {name for name in wanted if self._is_there(name)}
 
     def _is_there(self, name: str) -> bool:
@@ -50,16 +60,17 @@ class RemoteFiles:
     def _listed(self) -> tuple[str, ...]:
         alone = (self.primary,) if self.primary else ()
         try:
-            return list_names(self.root) or alone
+            known = known_names(self.root, _DEEP)
+            return list_names(self.root) or alone if known is None else known
         except CannotOpenError:
             if not alone:
                 raise
             return alone  # a file may be open to those who may not list
 
-    def open(self, name: str) -> RemoteSource:
+    def open(self, name: str) -> RemoteSource | ListedSource:
         if name not in self._sources:
             check_name(name, self.root)
-            self._sources[name] = RemoteSource(self._url(name), far=self._far)
+            self._sources[name] = source_of(self._url(name), far=self._far)
         return self._sources[name]
 
     def _url(self, name: str) -> str:
@@ -73,7 +84,8 @@ class RemoteFiles:
         return list(self._refs).index(name)
 
     def refs(self) -> tuple[FileRef, ...]:
-        return tuple(self._refs.values())
+        """Of a listed object that was opened after it got its number, the stamp is known only now."""
+        return tuple(ref if ref.stamp else ref._replace(stamp=self.open(n).stamp) for n, ref in self._refs.items())
 
     def close(self) -> None:
         for source in self._sources.values():
@@ -109,37 +121,7 @@ class RemoteProbe:
 
 def list_names(root: str) -> tuple[str, ...]:
     """Names below a folder of a store that can be listed, sorted; nothing for http. Raises CannotOpenError."""
-    if root.startswith("hf://"):
-        return _of_hub(root)
-    where = place(root + "/")
-    if not where.listed:
-        return ()
-    prefix = where.key.rstrip("/") + "/" if where.key else ""
-    found: list[str] = []
-    try:
-        for page in import_module("obstore").list(where.store, prefix or None):
-            found += [meta["path"][len(prefix) :] for meta in page]
-            if len(found) > MOST_LISTED:
-                raise CannotOpenError(f"more than {MOST_LISTED:,} objects", path=public(root))
-    except import_module("obstore.exceptions").BaseError:
-        raise CannotOpenError("cannot be listed", path=public(root)) from None
-    return tuple(sorted(found))
-
-
-def _of_hub(root: str) -> tuple[str, ...]:
-    """Through `huggingface_hub`, where it is installed."""
-    owner, _, rest = root.removeprefix("hf://").partition("/")
-    name, _, below = rest.partition("/")
-    name, _, revision = name.partition("@")
-    try:
-        api = import_module("huggingface_hub").HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
-        files = api.list_repo_files(f"{owner}/{name}", revision=revision or None)
-    except ImportError:
-        return ()
-    except Exception as error:  # the library's own, which need no common type
-        raise CannotOpenError("cannot be listed", path=root, detail=type(error).__name__) from None
-    prefix = f"{below}/" if below else ""
-    return tuple(sorted(n[len(prefix) :] for n in files if n.startswith(prefix)))
+    return tuple(sorted(name for name, _ in objects(root, MOST_LISTED))) if can_list(root) else ()
 
 
 __all__ = ["RemoteFiles", "RemoteProbe", "is_remote", "list_names"]

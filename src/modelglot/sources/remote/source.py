@@ -41,6 +41,11 @@ class RemoteSource:
         """Size and what the server says of the version, as numbers."""
         return (self.size, int.from_bytes(self._answers.version.encode(), "big"))
 
+    @property
+    def etag(self) -> str | None:
+        """As the server's first answer had it."""
+        return self._etag
+
     def changed(self) -> bool:
         """Every answer was compared with the first, so there is nothing left to ask."""
         return False
