@@ -1,4 +1,4 @@
-"""Clusters: a machine that dies, one worker against two, a schedule of 10,000 models on 1,000 workers, 1.5 TB of headers.
+"""Clusters: a machine that dies, one worker and two, 10,000 models on 1,000 workers, 1.5 TB of headers.
 
 Two Ray machines of one core each, as real processes here. The schedule runs in virtual time: the loop is the real one,
 its workers are a clock. The 1.5 TB are sparse files, and no byte of theirs is moved: what is left is all the rest.

@@ -32,7 +32,9 @@ class Simulated:
     def width(self) -> int:
         return self.workers
 
-    def run(self, work: Any, queue: deque[Any], size: Callable[[Any], int] = lambda _: 0, *, repeatable: bool = False) -> Any:  # noqa: E501
+    def run(
+        self, work: Any, queue: deque[Any], size: Callable[[Any], int] = lambda _: 0, *, repeatable: bool = False
+    ) -> Any:  # noqa: E501
         from modelglot.engine.executors.flight import fly
 
         clock = _Clock(self)
@@ -70,8 +72,9 @@ def make_huge(folder: str) -> None:
     for shard in range(SHARDS):
         name = f"model-{shard + 1:05}-of-{SHARDS:05}.safetensors"
         names = [f"model.layers.{i // 1000}.mlp.experts.{i % 1000}.w.weight" for i in range(shard, TENSORS, SHARDS)]
-        header = json.dumps({n: {"dtype": "BF16", "shape": [ROWS, COLUMNS], "data_offsets": [k * nbytes, (k + 1) * nbytes]}
-                             for k, n in enumerate(names)}).encode()  # fmt: skip
+        kind = {"dtype": "BF16", "shape": [ROWS, COLUMNS]}
+        entries = {n: {**kind, "data_offsets": [k * nbytes, (k + 1) * nbytes]} for k, n in enumerate(names)}
+        header = json.dumps(entries).encode()
         with open(Path(folder) / name, "wb") as file:
             file.write(len(header).to_bytes(8, "little") + header)
             file.truncate(8 + len(header) + len(names) * nbytes)

@@ -29,6 +29,10 @@ class Answers:
         self._modified: Any = None
 
     @property
+    def etag(self) -> str | None:
+        return None if self._etag is None else str(self._etag)
+
+    @property
     def version(self) -> str:
         return f"{self._etag} {self._modified}"
 
@@ -49,7 +53,7 @@ class Answers:
                 if self.size < 0 and self._is_empty():
                     return
                 self._refuse(error)
-                detail = _cause(str(error))
+                detail = cause(str(error))
             failed += 1
 
     def _end(self, stop: int) -> int:
@@ -103,7 +107,7 @@ class Answers:
         return PlanError("the object changed while it was read", path=self.path, hint="run it again")
 
 
-def _cause(text: str) -> str:
+def cause(text: str) -> str:
     """The innermost words of the library's error, without addresses, which may be signed."""
     words = [
         line.strip() for line in text.splitlines() if line.strip() and "://" not in line and "url" not in line.lower()

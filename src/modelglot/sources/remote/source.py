@@ -44,7 +44,7 @@ class RemoteSource:
     @property
     def etag(self) -> str | None:
         """As the server's first answer had it."""
-        return self._etag
+        return self._answers.etag
 
     def changed(self) -> bool:
         """Every answer was compared with the first, so there is nothing left to ask."""
