@@ -34,7 +34,7 @@ class Simulated:
 
     def run(
         self, work: Any, queue: deque[Any], size: Callable[[Any], int] = lambda _: 0, *, repeatable: bool = False
-    ) -> Any:  # noqa: E501
+    ) -> Any:
         from modelglot.engine.executors.flight import fly
 
         clock = _Clock(self)
