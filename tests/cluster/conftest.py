@@ -37,7 +37,29 @@ class Machines:
 
 
 @pytest.fixture(scope="session")
-def machines() -> Iterator[Machines]:
+def store() -> Iterator[str]:
+    """The endpoint of an S3 server with a bucket `models`, in the environment of everything that starts after it."""
+    if "MODELGLOT_REQUIRE_ORACLES" not in os.environ:
+        pytest.importorskip("moto", reason="an S3 server")
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    given = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "key",
+             "AWS_SECRET_ACCESS_KEY": "secret-key", "AWS_REGION": "us-east-1"}  # fmt: skip
+    before = {key: os.environ.get(key) for key in given}
+    os.environ.update(given)
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="models")
+    yield given["AWS_ENDPOINT_URL"]
+    server.stop()
+    for key, value in before.items():
+        os.environ.pop(key) if value is None else os.environ.update({key: value})
+
+
+@pytest.fixture(scope="session")
+def machines(store: str) -> Iterator[Machines]:
     if "MODELGLOT_REQUIRE_ORACLES" not in os.environ:
         pytest.importorskip("ray", reason="the cluster")
     from ray.cluster_utils import Cluster

@@ -11,6 +11,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+import boto3
 import numpy as np
 import pytest
 
@@ -38,9 +39,9 @@ def files(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """200 MB: more than one part for each core."""
+    """100 MB: more than one part for each core."""
     path = tmp_path_factory.mktemp("source") / "a.safetensors"
-    state = {f"blk.{n}.ffn_up.weight": RNG.standard_normal((512, 2048)).astype("f4") for n in range(50)}
+    state = {f"blk.{n}.ffn_up.weight": RNG.standard_normal((512, 2048)).astype("f4") for n in range(25)}
     mg.save(state, path)
     return path
 
@@ -65,7 +66,7 @@ def test_from_outside_of_the_cluster(source: Path, machines: Machines, tmp_path:
     assert done.returncode == 0, done.stderr
     assert "read back and equal" in done.stdout
     assert "ray" not in done.stderr.lower(), "what Ray says is not for those who convert"
-    assert mg.diff(source, tmp_path / "b.gguf").equal == 50
+    assert mg.diff(source, tmp_path / "b.gguf").equal == 25
 
 
 def test_a_machine_dies_half_way(source: Path, machines: Machines, tmp_path: Path) -> None:
@@ -88,6 +89,33 @@ def test_a_machine_dies_half_way(source: Path, machines: Machines, tmp_path: Pat
     assert done.digests == want.digests
     assert digest(tmp_path / "there.gguf") == digest(tmp_path / "here.gguf")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["here.gguf", "there.gguf"]
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_from_bucket_to_bucket(dies: bool, source: Path, machines: Machines, store: str, tmp_path: Path) -> None:
+    """No disk is shared: workers read from the one and send parts to the other."""
+    client = boto3.client("s3", endpoint_url=store, region_name="us-east-1")
+    client.upload_file(str(source), "models", "in/a.safetensors")
+    killed: list[int] = []
+
+    def kill(event: Progress) -> None:
+        if dies and not killed and event.done >= event.total // 4:
+            killed.append(event.done)
+            machines.kill()
+
+    target = f"s3://models/out{dies}/b.gguf"
+    try:
+        with executor("ray", address=machines.address) as cluster:
+            done = mg.convert("s3://models/in/a.safetensors", target, executor=cluster, on_event=kill)
+    finally:
+        if killed:
+            machines.add()
+    assert done.sent
+    assert bool(killed) == dies
+    mg.convert(source, tmp_path / "b.gguf")
+    sent = client.get_object(Bucket="models", Key=f"out{dies}/b.gguf")["Body"].read()
+    assert sent == (tmp_path / "b.gguf").read_bytes()
+    assert "Uploads" not in client.list_multipart_uploads(Bucket="models")
 
 
 KILLED = """

@@ -94,7 +94,8 @@ def run_plan(
 
 def _receipt_line(receipt: Receipt, place: Target, seconds: float) -> Line:
     resumed = f", {plural(receipt.resumed, 'tensor')} already done" if receipt.resumed else ""
-    checked = "read back and equal" if receipt.verified else "not read back"
+    sent = "sent with checksums, not read back" if receipt.sent else "not read back"
+    checked = "read back and equal" if receipt.verified else sent
     where = receipt.outputs[-1] if len(receipt.outputs) == 1 else place.path
     files, tensors = plural(len(receipt.outputs), "file"), plural(len(receipt.plan.steps), "tensor")
     text = f": {tensors}, {size(receipt.nbytes)}, {files}, {checked}{resumed} ({seconds:.1f} s)"

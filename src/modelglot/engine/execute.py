@@ -15,7 +15,8 @@ from modelglot.engine.executors.interface import Executor
 from modelglot.engine.executors.threads import Threads
 from modelglot.engine.plan import Plan
 from modelglot.engine.pool import Pool, SourcePool
-from modelglot.engine.run import Progress, Run
+from modelglot.engine.run import Outline, Progress, Run
+from modelglot.engine.spans import can_stream
 from modelglot.engine.unusual import unusual_notes
 from modelglot.sources.opening import is_remote, open_sink
 
@@ -31,6 +32,7 @@ class Receipt:
     plan: Plan = field(repr=False)
     resumed: int = 0
     unusual: dict[str, Unusual] = field(default_factory=dict)  # by tensor: what casts met and could not keep
+    sent: bool = False  # to a store, in parts that it held against their checksums, and not read back
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -41,7 +43,7 @@ class Receipt:
     def document(self) -> dict[str, Any]:
         return {
             "schema": "modelglot.receipt/1", "format": self.plan.format, "outputs": list(self.outputs),
-            "bytes": self.nbytes, "verified": self.verified, "resumed_steps": self.resumed,
+            "bytes": self.nbytes, "verified": self.verified, "sent": self.sent, "resumed_steps": self.resumed,
             "route": list(self.plan.route),
             "losses": [{"kind": x.kind, "what": x.what} for x in self.plan.losses],
             "notes": [{"code": n.code, "text": n.text, "level": n.level} for n in self.notes],
@@ -61,13 +63,15 @@ def execute(
     resume: bool = False,
     executor: Executor | None = None,
     verify: Verify | None = None,
+    outline: Outline | None = None,
     on_event: Callable[[Progress], None] | None = None,
     sources: Pool | None = None,
 ) -> Receipt:
     """Write the plan's files to ``target`` atomically.
 
     Steps run on ``executor``, by default in threads of this process; one that is elsewhere opens sources and outputs by
-    their paths. ``verify`` reads the written files back, with the target's own reader, before they are published.
+    their paths. ``verify`` reads the written files back, with the target's own reader, before they are published. Where
+    ``outline`` can take its place, outputs may go to a store with no disk on the way: each part with its checksum.
     Raises TargetExistsError, CannotWriteError, PlanError, DamagedFileError, CannotOpenError, UnsupportedError; a run
     that was interrupted or could not read on keeps its work folder for ``resume``.
     """
@@ -76,7 +80,8 @@ def execute(
     if sources is not None and executor is not None and executor.elsewhere:
         raise UnsupportedError("what is in the memory of this process cannot be written from others")
     pool = sources or SourcePool(plan.sources)
-    with open_sink(target, names, folder=plan.folder, force=force) as sink:
+    stream = (verify is None or outline is not None) and can_stream(plan.layout)
+    with open_sink(target, names, folder=plan.folder, force=force, stream=stream) as sink:
         _check_not_below(plan, sink.work)
         resuming = sink.open(resume=resume)
         sink.keep = (
@@ -85,11 +90,11 @@ def execute(
         run = Run(plan, sink, pool, on_event, resuming)
         sink.keep = False
         try:
-            run.write(executor or Threads(_threads(plan)))
+            run.write(executor or Threads(_threads(plan, target)), outline)
             pool.check_unchanged()
             with ThreadPoolExecutor(1) as background:  # the disk catches up while the bytes are read back and compared
                 syncing = background.submit(run.sync)
-                if verify is not None:
+                if verify is not None and not sink.streams:
                     run.report(0, "reading back")
                     _compare(run.digests(), verify(sink.work, names))
                 syncing.result()
@@ -106,12 +111,15 @@ def execute(
             run.close()
             pool.close()
         resumed = run.resumed
-    return Receipt(tuple(sink.outputs()), plan.nbytes, run.digests(), verify is not None, plan, resumed, run.unusual())
+    read_back = verify is not None and not sink.streams
+    return Receipt(
+        tuple(sink.outputs()), plan.nbytes, run.digests(), read_back, plan, resumed, run.unusual(), sent=sink.streams
+    )
 
 
-def _threads(plan: Plan) -> int:
+def _threads(plan: Plan, target: str) -> int:
     """Of a disk as many as there is work for; a server is waited for, so more of them."""
-    return 4 if any(is_remote(ref.path) for ref in plan.sources) else min(4, os.cpu_count() or 1)
+    return 4 if any(map(is_remote, (target, *(ref.path for ref in plan.sources)))) else min(4, os.cpu_count() or 1)
 
 
 def _check_not_source(plan: Plan, target: str, names: list[str]) -> None:

@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from modelglot.core.errors import ModelFileError, located
 from modelglot.core.unusual import Unusual
@@ -18,10 +19,15 @@ from modelglot.engine.move import Item, Written, move
 from modelglot.engine.parts import Elsewhere, Part, largest, part_nbytes, parts
 from modelglot.engine.plan import Plan
 from modelglot.engine.pool import Pool
+from modelglot.engine.spans import Sending, Sent, Span, send, span_nbytes, spans
 from modelglot.engine.stream import CHUNK
 from modelglot.sources.checksums import checksum
+from modelglot.sources.remote.parts import PartSink
 from modelglot.sources.sink import Sink, start_writeback, write_all, writing
 
+T = TypeVar("T")
+R = TypeVar("R")
+Outline = Callable[[str, list[str]], None]  # (folder, output names); raises where a tensor has another place
 FLUSH_EVERY = 1 << 30  # bytes between syncs that let a killed run go on
 
 
@@ -57,15 +63,25 @@ class Run:
         if not resuming:
             sink.check_space(plan.nbytes)
 
-    def write(self, executor: Executor) -> None:
-        """Everything but the steps that the journal has. Raises what the steps do."""
+    def write(self, executor: Executor, outline: Outline | None = None) -> None:
+        """Everything but the steps that the journal has. Raises what the steps do.
+
+        What is sent to a store is not read back: before that, ``outline`` gets the folder with the files as they will
+        be, holes for tensors.
+        """
         for number, file in enumerate(self.plan.layout.files):
             self.fds[number] = self.sink.create(file.name, file.size)
             self._dirty.add(number)
             with writing(file.name, need=file.size):
                 for piece in file.pieces:
                     write_all(self.fds[number], piece.data, piece.offset)
-        self._move([self._item(n) for n in range(len(self.steps)) if not self._already(n)], executor)
+        items = [self._item(n) for n in range(len(self.steps)) if not self._already(n)]
+        if isinstance(self.sink, PartSink):
+            if outline is not None:
+                outline(self.sink.work, self.sink.names)
+            self._send(items, self.sink, executor)
+            return
+        self._move(items, executor)
         self._fix()
 
     def _item(self, number: int) -> Item:
@@ -73,7 +89,6 @@ class Run:
         return Item(number, step, self._checked.get((step.file, step.offset, step.length)))
 
     def _move(self, items: list[Item], executor: Executor) -> None:
-        """The first error ends it: what is under way is waited for, and nothing more is begun."""
         work: Callable[[Part], list[Written]] = self._here
         if executor.elsewhere:
             outputs = tuple((self.sink.path(f.name), f.size) for f in self.plan.layout.files)
@@ -81,14 +96,41 @@ class Run:
             queue = deque(parts(items, largest(self._total, executor.width())))
         else:
             queue = deque(parts(items))
-        with closing(executor.run(work, queue, part_nbytes, repeatable=True)) as results:
+        for written in self._results(executor, work, queue, part_nbytes, repeatable=True):
+            self._all_done(written)
+
+    def _send(self, items: list[Item], sink: PartSink, executor: Executor) -> None:
+        """Not repeatable: a part that comes twice has the name of the second."""
+        queue = deque[Span]()
+        for number, file in enumerate(self.plan.layout.files):
+            held = [item for item in items if item.step.file == number]
+            queue += spans(number, file, held, sink.upload(file.name, file.size))
+        here = partial(send, sources=self.sources, report=self.report)
+        work: Callable[[Span], Sent] = Sending(self.plan.sources) if executor.elsewhere else here
+        for sent in self._results(executor, work, queue, span_nbytes):
+            sink.sent(self.plan.layout.files[sent.file].name, sent.tags)
+            self._all_done(sent.written, told=not executor.elsewhere)
+
+    def _results(
+        self,
+        executor: Executor,
+        work: Callable[[T], R],
+        queue: deque[T],
+        size: Callable[[T], int],
+        repeatable: bool = False,
+    ) -> Iterator[R]:
+        """The first error ends it: what is under way is waited for, and nothing more is begun."""
+        with closing(executor.run(work, queue, size, repeatable=repeatable)) as results:
             for done in results:
                 if done.error is not None:
                     raise done.error
-                for written in done.value:  # type: ignore[attr-defined]
-                    self._done(written)
-                    step = self.steps[written.number]
-                    self.report(step.length, step.tensor.name)
+                yield done.value  # type: ignore[misc]
+
+    def _all_done(self, all_written: list[Written], told: bool = False) -> None:
+        for written in all_written:
+            self._done(written)
+            step = self.steps[written.number]
+            self.report(0 if told else step.length, step.tensor.name)
 
     def _here(self, part: Part) -> list[Written]:
         """A part in a thread of this process: each step is remembered, and each chunk told, as it is there."""

@@ -8,9 +8,11 @@ from modelglot.core.errors import CannotOpenError
 from modelglot.sources.file import FileProbe, FileSource, LocalFiles
 from modelglot.sources.remote.files import RemoteFiles, RemoteProbe
 from modelglot.sources.remote.listing import ListedSource, source_of
+from modelglot.sources.remote.parts import PartSink
 from modelglot.sources.remote.sink import RemoteSink
 from modelglot.sources.remote.source import RemoteSource
 from modelglot.sources.remote.stores import folder_and_name, is_remote
+from modelglot.sources.remote.uploads import in_parts
 from modelglot.sources.sink import Sink
 
 AnySource = FileSource | RemoteSource | ListedSource
@@ -36,9 +38,12 @@ def open_files(path: str, *, far: bool = True) -> AnyFiles:
     return RemoteFiles(path, far=far) if is_remote(path) else LocalFiles(path)
 
 
-def open_sink(target: str, names: list[str], *, folder: bool, force: bool = False) -> Sink:
-    """Where a conversion writes: the disk, or a bucket."""
-    return (RemoteSink if is_remote(target) else Sink)(target, names, folder=folder, force=force)
+def open_sink(target: str, names: list[str], *, folder: bool, force: bool = False, stream: bool = False) -> Sink:
+    """Where a conversion writes: the disk, or a bucket; ``stream``: in order, so that it needs no disk on the way."""
+    kind: type[Sink] = Sink
+    if is_remote(target):
+        kind = PartSink if stream and in_parts(target) else RemoteSink
+    return kind(target, names, folder=folder, force=force)
 
 
 def probe(files: AnyFiles, path: str) -> FileProbe | RemoteProbe:

@@ -22,6 +22,8 @@ class Sink:
     """One target: a file, or a folder that gets several. Use as a context manager; leaving without `publish` removes
     the work folder, unless ``keep`` was set (then `--resume` can go on)."""
 
+    streams = False  # True: outputs never lie in the work folder
+
     def __init__(self, target: str, names: list[str], *, folder: bool, force: bool = False) -> None:
         self.target = target.rstrip("/") or target
         if "://" in target:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
@@ -49,8 +50,9 @@ class RemoteSink(Sink):
 
     def publish(self) -> None:
         """Upload everything, in parts."""
-        pairs = list(zip(self.names, self.outputs(), strict=True))
-        for name, url in sorted(pairs, key=lambda pair: pair[0].endswith(".json")):
+        urls = dict(zip(self.names, self.outputs(), strict=True))
+        for name in in_order(self.names):
+            url = urls[name]
             where, path = place(url, writing=True), self.path(name)
             size = max(_PART, -(-os.path.getsize(path) // _MOST_PARTS))
             try:
@@ -64,6 +66,11 @@ class RemoteSink(Sink):
         self.keep = False
         super().__exit__(*kept)
         shutil.rmtree(self._here, ignore_errors=True)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """What names other files comes after them."""
+    return sorted(names, key=lambda name: name.endswith(".json"))
 
 
 def _is_there(where: Place, url: str) -> bool:
