@@ -23,6 +23,7 @@ class Proxy(Faulty):
     ) -> None:  # fmt: skip
         self.upstream, self.on, self.after, self.meanwhile = urlsplit(upstream).netloc, on, after, meanwhile
         self.seen: list[str] = []
+        self.extra: dict[str, str] = {}  # headers that the store gets as well
         super().__init__(_handler(self), fault, times)
 
     def befalls(self, operation: str) -> str | None:
@@ -66,7 +67,8 @@ def _handler(proxy: Proxy) -> type[Handler]:
 
         def through(self, body: bytes, fault: str | None) -> None:
             upstream = http.client.HTTPConnection(proxy.upstream)
-            upstream.request(self.command, self.path, body, dict(self.headers))
+            headers = {k: v for k, v in self.headers.items() if k.lower() not in proxy.extra}
+            upstream.request(self.command, self.path, body, headers | proxy.extra)
             answer = upstream.getresponse()
             data = answer.read()
             upstream.close()

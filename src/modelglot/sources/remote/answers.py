@@ -8,7 +8,8 @@ from typing import Any
 
 from modelglot.core.errors import CannotOpenError, PlanError
 from modelglot.core.urls import public
-from modelglot.sources.remote.causes import cause
+from modelglot.sources.remote.causes import cause, lacks_credentials
+from modelglot.sources.remote.settings import hint
 from modelglot.sources.remote.stores import place
 
 _ATTEMPTS = 2  # without a byte more than before; the store itself repeats what it may, with pauses
@@ -93,6 +94,8 @@ class Answers:
             ) from None  # fmt: skip
         if isinstance(error, errors.PreconditionError):
             raise self._other_version() from None
+        if lacks_credentials(error):
+            raise CannotOpenError("there are no credentials for it", path=self.path, hint=hint(self.path)) from None
         said = str(error)
         if self.size >= 0 and "status code: 416" in said:
             raise self._other_version() from None

@@ -33,3 +33,8 @@ def cause(error: Exception) -> str:
             return means
     first = text.partition("\n")[0]
     return first[:200] if first and "://" not in first and "url" not in first.lower() else "the request failed"
+
+
+def lacks_credentials(error: Exception) -> bool:
+    """Whether it failed on asking a cloud's machine for credentials, which is what is done where nobody gave any."""
+    return "/computeMetadata/" in str(error) or "169.254.169.254" in str(error)
