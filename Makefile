@@ -12,10 +12,11 @@ $(BIN)/modelglot: pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-# torch is an oracle in tests; modelglot itself never needs it
+# torch is an oracle in tests; modelglot itself never needs it. azurite is Microsoft's emulator of its storage
 $(VENV)/.tests: $(BIN)/modelglot pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lint,oracles,plot,llm,view,catalog,ray]"
+	if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(VENV)/node azurite@3.35.0; fi
 	touch $@
 
 demo: $(BIN)/modelglot

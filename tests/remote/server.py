@@ -1,10 +1,14 @@
-"""An HTTP server on 127.0.0.1 for one folder: ranges, ETags, and the faults of real ones; it counts what it gives."""
+"""An HTTP server on 127.0.0.1 for one folder: ranges, ETags, and the faults of real ones; it counts what it gives.
+
+`Faulty` is also what the proxy before other servers is made of (`proxy.py`).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import socket
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,16 +16,14 @@ from pathlib import Path
 from typing import Any
 
 
-class Server:
+class Faulty:
     """``fault`` names what goes wrong; ``times`` how often, counted down (None: always)."""
 
-    def __init__(self, folder: Path, fault: str | None = None, times: int | None = None) -> None:
-        self.folder, self.fault, self.times = folder, fault, times
+    def __init__(self, handler: type[BaseHTTPRequestHandler], fault: str | None, times: int | None) -> None:
+        self.fault, self.times = fault, times
         self.requests: list[tuple[str, str | None]] = []
         self.sent = 0
-        self.version = ""
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.http.daemon_threads = True
+        self.http = Quiet(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
         threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -37,14 +39,49 @@ class Server:
         self.http.server_close()
 
 
+class Quiet(ThreadingHTTPServer):
+    """A client that goes away is no error: conversions close answers that they need no more of."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, address)
+
+
+class Server(Faulty):
+    """A folder."""
+
+    def __init__(self, folder: Path, fault: str | None = None, times: int | None = None) -> None:
+        self.folder, self.version = folder, ""
+        super().__init__(_handler(self), fault, times)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """What both kinds of servers do."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def answer(self, status: int, body: bytes, kind: str = "text/plain") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def reset(self) -> None:
+        """End the connection as one that breaks off."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.close_connection = True
+
+
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # head and body are two writes
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
+    class Folder(Handler):
         def do_HEAD(self) -> None:
             self.do_GET()
 
@@ -111,14 +148,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                     server.sent += len(piece)
             if fault in ("reset", "short", "long"):
                 if fault == "reset":
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                    self.reset()
                 self.close_connection = True
 
-        def answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-    return Handler
+    return Folder

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 
 import modelglot as mg
 from modelglot.cli.main import run
@@ -16,24 +13,6 @@ from modelglot.core.errors import CannotOpenError
 from modelglot.sources.remote import stores
 
 STATE = {f"layers.{n}.weight": np.random.default_rng(n).standard_normal((64, 64)).astype(np.float32) for n in range(6)}
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    server = ThreadedMotoServer("127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    for key, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret-key",
-        "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(key, value)
-    stores._bucket.cache_clear()
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="models")
-    yield client
-    server.stop()
-    stores._bucket.cache_clear()
 
 
 def upload(client: object, folder: Path, prefix: str) -> None:

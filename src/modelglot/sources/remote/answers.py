@@ -8,9 +8,12 @@ from typing import Any
 
 from modelglot.core.errors import CannotOpenError, PlanError
 from modelglot.core.urls import public
+from modelglot.sources.remote.causes import cause, lacks_credentials
+from modelglot.sources.remote.settings import hint
 from modelglot.sources.remote.stores import place
 
 _ATTEMPTS = 2  # without a byte more than before; the store itself repeats what it may, with pauses
+_LATER = "try again later; `convert --resume` keeps what came"
 _NO_PART = ("RangeNotSupported", "UnexpectedRange", "status code: 416")
 _SMALLEST = 1  # bytes of a part that is handed on: as they come
 
@@ -42,7 +45,7 @@ class Answers:
         failed, detail = 0, ""
         while start < self._end(stop):
             if failed == _ATTEMPTS:
-                raise CannotOpenError("cannot be read", path=self.path, offset=start, detail=detail)
+                raise CannotOpenError("cannot be read", path=self.path, offset=start, detail=detail, hint=_LATER)
             detail = "the answer ended early"
             try:
                 for part in self._asked(start, stop):
@@ -53,7 +56,7 @@ class Answers:
                 if self.size < 0 and self._is_empty():
                     return
                 self._refuse(error)
-                detail = cause(str(error))
+                detail = cause(error)
             failed += 1
 
     def _end(self, stop: int) -> int:
@@ -90,10 +93,13 @@ class Answers:
             raise CannotOpenError("there is no such object", path=self.path) from None
         if isinstance(error, (errors.PermissionDeniedError, errors.UnauthenticatedError, PermissionError)):
             raise CannotOpenError(
-                "access was refused", path=self.path, hint="credentials come from the service's own settings"
-            ) from None
+                "access was refused", path=self.path, detail=cause(error),
+                hint="credentials come from the service's own settings",
+            ) from None  # fmt: skip
         if isinstance(error, errors.PreconditionError):
             raise self._other_version() from None
+        if lacks_credentials(error):
+            raise CannotOpenError("there are no credentials for it", path=self.path, hint=hint(self.path)) from None
         said = str(error)
         if self.size >= 0 and "status code: 416" in said:
             raise self._other_version() from None
@@ -105,11 +111,3 @@ class Answers:
 
     def _other_version(self) -> PlanError:
         return PlanError("the object changed while it was read", path=self.path, hint="run it again")
-
-
-def cause(text: str) -> str:
-    """The innermost words of the library's error, without addresses, which may be signed."""
-    words = [
-        line.strip() for line in text.splitlines() if line.strip() and "://" not in line and "url" not in line.lower()
-    ]
-    return words[0][:200] if words else "the request failed"

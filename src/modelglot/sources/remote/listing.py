@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from modelglot.core.errors import CannotOpenError, PlanError, UnsupportedError
 from modelglot.core.urls import public
-from modelglot.sources.remote.answers import cause
+from modelglot.sources.remote.causes import cause
 from modelglot.sources.remote.source import RemoteSource
 from modelglot.sources.remote.stores import folder_and_name, place
 
@@ -131,7 +131,7 @@ def objects(root: str, most: int) -> Iterator[tuple[str, Object]]:
             for meta in page:
                 yield meta["path"][len(prefix) :], as_object(meta)
     except import_module("obstore.exceptions").BaseError as error:
-        raise CannotOpenError("cannot be listed", path=public(root), detail=cause(str(error))) from None
+        raise CannotOpenError("cannot be listed", path=public(root), detail=cause(error)) from None
 
 
 def children(root: str) -> dict[str, Object]:
@@ -140,7 +140,7 @@ def children(root: str) -> dict[str, Object]:
     try:
         found = import_module("obstore").list_with_delimiter(where.store, where.key.rstrip("/") or None)
     except import_module("obstore.exceptions").BaseError as error:
-        raise CannotOpenError("cannot be listed", path=public(root), detail=cause(str(error))) from None
+        raise CannotOpenError("cannot be listed", path=public(root), detail=cause(error)) from None
     return {meta["path"].rpartition("/")[2]: as_object(meta) for meta in found["objects"]}
 
 

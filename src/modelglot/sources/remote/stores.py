@@ -11,6 +11,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from modelglot.core.errors import CannotOpenError, MissingExtraError
 from modelglot.core.urls import public
+from modelglot.sources.remote.causes import cause
+from modelglot.sources.remote.settings import SETTINGS
 
 SCHEMES = ("http", "https", "s3", "gs", "az", "hf")
 _HUB = "https://huggingface.co"
@@ -97,24 +99,17 @@ def _http(base: str, headers: tuple[tuple[str, str], ...]) -> Any:
 
 @lru_cache(64)
 def _bucket(scheme: str, bucket: str, writing: bool) -> Any:
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    options: dict[str, Any] = dict(_WRITING if writing else _READING)
-    given: dict[str, Any] = {}
-    if scheme == "s3":
-        options["allow_http"] = endpoint.startswith("http://")
-        given = _amazon() | ({"endpoint": endpoint} if endpoint else {})
-    return _stores().from_url(f"{scheme}://{bucket}", client_options=options, retry_config=_RETRIES, **given)
-
-
-def _amazon() -> dict[str, Any]:
-    """boto3 knows profiles and the rest of Amazon's chain; without it, the environment and the instance."""
-    if os.environ.get("AWS_ACCESS_KEY_ID"):
-        return {}
+    settings = SETTINGS[scheme]()
+    plain = any(str(address).startswith("http://") for address in settings.addresses)
+    options: dict[str, Any] = {**(_WRITING if writing else _READING), **({"allow_http": True} if plain else {})}
+    stores = _stores()
     try:
-        provider = import_module("obstore.auth.boto3").Boto3CredentialProvider
-        return {"credential_provider": provider()}
-    except (ImportError, ValueError):  # no boto3, or it has no credentials
-        return {}
+        return stores.from_url(f"{scheme}://{bucket}", client_options=options, retry_config=_RETRIES, **settings.given)
+    except (import_module("obstore.exceptions").BaseError, ValueError) as error:
+        raise CannotOpenError(
+            "the settings of the service are not enough", path=f"{scheme}://{bucket}", detail=cause(error),
+            hint=settings.hint,
+        ) from None  # fmt: skip
 
 
 def _stores() -> Any:
