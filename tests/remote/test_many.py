@@ -15,7 +15,8 @@ from modelglot.cli.main import run
 from modelglot.core.errors import CannotOpenError, PlanError
 from modelglot.sources.opening import open_files, open_source
 from modelglot.sources.remote import listing as listings
-from modelglot.sources.remote.listing import Listing, known
+from modelglot.sources.remote.known import known
+from modelglot.sources.remote.listing import Listing
 
 from .buckets import Bucket, serving
 
@@ -121,11 +122,23 @@ def test_pages_and_the_limit(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) ->
         Listing.of([f"{bucket.root}/m"])
 
 
-def test_a_key_that_is_no_path_is_named(bucket: Bucket) -> None:
-    bucket.put("m/a/../b.npz", b"x")
-    with pytest.raises(CannotOpenError) as caught:
-        Listing.of([f"{bucket.root}/m"])
-    assert "a/../b.npz" in (caught.value.detail or "")
+def test_a_key_that_is_no_path_costs_its_folder(bucket: Bucket, tmp_path: Path) -> None:
+    mg.save(STATE, tmp_path / "a.npz")
+    bucket.upload(tmp_path, "m/good/")
+    bucket.upload(tmp_path, "m/")
+    bucket.put("m/bad/x//b.npz", b"x")
+    bucket.put("m/bad/c.npz", b"x")
+    bucket.put("m/other/../d.npz", b"x")
+    seen = {path: error for path, _, error in mg.inspect_many(f"{bucket.root}/m/**")}
+    assert {path for path, error in seen.items() if error is None} == {
+        f"{bucket.root}/m/a.npz", f"{bucket.root}/m/good/a.npz",
+    }  # fmt: skip
+    broken = {path: error.what for path, error in seen.items() if error is not None}
+    assert set(broken) == {f"{bucket.root}/m/bad/x/", f"{bucket.root}/m/other/", f"{bucket.root}/m/bad/c.npz"}
+    assert "m/bad/x//" in broken[f"{bucket.root}/m/bad/x/"]
+    catalog = Catalogs(bucket, tmp_path)
+    catalog.build(f"{bucket.root}/m")
+    assert dict(catalog.rows("path, error", "error is not null")) == broken
 
 
 def test_what_changes_after_the_listing_is_an_error(bucket: Bucket, tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from modelglot.features.catalog.row import Row, made_by, stamp, text
 from modelglot.features.catalog.table import Answer
 from modelglot.features.catalog.tree import address, entry, walk
 from modelglot.sources.opening import is_remote
-from modelglot.sources.remote.listing import Listing, known
+from modelglot.sources.remote.known import known
+from modelglot.sources.remote.listing import Listing
 
 _AGAIN = ("missing-extra", "cannot-open", "error")  # may be otherwise next time although the files are the same
 _FOLDERS = 16  # of one piece of work

@@ -21,7 +21,8 @@ from modelglot.features.catalog.tree import address
 from modelglot.features.inspect.report import InspectReport
 from modelglot.sources.file import Listed, listed_once
 from modelglot.sources.opening import is_remote, open_files
-from modelglot.sources.remote.listing import Listing, known
+from modelglot.sources.remote.known import known
+from modelglot.sources.remote.listing import Listing
 
 JOBS = 8  # a server is waited for most of the time
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from modelglot.core.errors import CannotOpenError, UnsupportedError
 from modelglot.core.urls import public
 from modelglot.sources.opening import is_remote
-from modelglot.sources.remote.listing import can_list
+from modelglot.sources.remote.objects import can_list
 
 _SIGNS = re.compile(r"[*?\[]")
 _TOKEN = re.compile(r"\*+|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)

@@ -1,6 +1,6 @@
 """Folders of a tree and what they look like from outside: enough to tell which have changed since the last time.
 
-Of a tree in a store that is what its listing says: the functions here answer inside of `listing.known`.
+Of a tree in a store that is what its listing says: the functions here answer inside of `known.known`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from modelglot.sources.file import reason
 from modelglot.sources.opening import is_remote
-from modelglot.sources.remote.listing import known_folder, known_object
+from modelglot.sources.remote.known import known_folder, known_object
 
 MARK = 12  # bytes of a folder's mark
 
@@ -69,7 +69,7 @@ def _of_store(url: str) -> Listing:
     if found is None:
         return Listing({}, (), "no such folder")
     files = {n: Entry(o.size, o.mtime_ns, 0, o.etag) for n, o in sorted(found.files.items()) if not n.startswith(".")}
-    return Listing(files, tuple(sorted(n for n in found.folders if not n.startswith("."))))
+    return Listing(files, tuple(sorted(n for n in found.folders if not n.startswith("."))), found.error)
 
 
 def entry(path: str) -> Entry | None:

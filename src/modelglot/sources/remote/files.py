@@ -8,19 +8,12 @@ from functools import cached_property
 from modelglot.core.errors import CannotOpenError
 from modelglot.core.model import FileRef
 from modelglot.sources.names import check_name
-from modelglot.sources.remote.listing import (
-    MOST_LISTED,
-    ListedSource,
-    can_list,
-    known_folder,
-    known_names,
-    known_object,
-    objects,
-    source_of,
-)
+from modelglot.sources.remote.known import ListedSource, known_folder, known_names, known_object, source_of
+from modelglot.sources.remote.objects import can_list, objects
 from modelglot.sources.remote.source import RemoteSource
 from modelglot.sources.remote.stores import below, folder_and_name, is_remote
 
+MOST_LISTED = 100_000  # objects around one model
 _DEEP = 32  # levels of folders
 HEAD, TAIL = 4096, 65557  # the end of a zip file is looked for that far
 
