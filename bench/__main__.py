@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.measure import machine
 
 HERE = Path(__file__).parent
-SKIP = {"__init__", "__main__", "framework_files", "measure", "models", "onnx_nodes_peer"}
+SKIP = {"__init__", "__main__", "framework_files", "measure", "models", "onnx_nodes_peer", "s3_server"}
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from modelglot.sources.opening import is_remote, open_files
 from modelglot.sources.remote.known import known
 from modelglot.sources.remote.listing import Listing
 
-JOBS = 8  # a server is waited for most of the time
+_HERE, _FAR = 4, 16  # at a time: a server is waited for most of the time
 
 
 class Inspected(NamedTuple):
@@ -38,7 +38,7 @@ class Inspected(NamedTuple):
 def inspect_many(
     paths: PathLike | Iterable[PathLike],
     *,
-    jobs: int = JOBS,
+    jobs: int | None = None,
     match: Iterable[str] = (),
     collapse: bool = True,
     limits: Limits | None = None,
@@ -46,10 +46,10 @@ def inspect_many(
     """`inspect` of every model of ``paths``: files, folders that are one model, and patterns.
 
     ``models/**``, ``s3://bucket/models/**/*.gguf``: models are found as `build_catalog` finds them; one of several
-    files fits where its path or one of its files does. At most ``jobs`` are looked at a time, in threads, and what is
-    ready is handed on before more is begun: they come in no order, with one job in that of the walk. A store is listed
-    once, before the first model. Nothing is raised for what is wrong with a model, a path or a pattern: that is an
-    `Inspected` with an error.
+    files fits where its path or one of its files does. At most ``jobs`` (4, in a store 16) are looked at a time, in
+    threads, and what is ready is handed on before more is begun: they come in no order, with one job in that of the
+    walk. A store is listed once, before the first model. Nothing is raised for what is wrong with a model, a path or a
+    pattern: that is an `Inspected` with an error.
     """
     given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     walk = _Walk(_Options(tuple(match), collapse, limits or Limits()))
@@ -57,9 +57,9 @@ def inspect_many(
         path = os.fspath(one)
         yield from walk.start(path)
         if is_pattern(path):  # what was begun is finished first: one listing at a time in memory
-            yield from walk.run(jobs)
+            yield from walk.run(jobs or (_FAR if is_remote(path) else _HERE))
             yield from walk.end(path)
-    yield from walk.run(jobs)
+    yield from walk.run(jobs or _HERE)
 
 
 def has_patterns(paths: Iterable[str]) -> bool:
