@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from modelglot.api import finding
+from modelglot.api.catalog_place import to_read, to_replace
 from modelglot.api.catalog_rows import Known, Task, look_at, lost, smaller, stamps
 from modelglot.api.finding import Seen
 from modelglot.api.reading import PathLike
@@ -75,19 +76,19 @@ def build_catalog(
     force: bool = False,
     on_event: Callable[[Progress], None] | None = None,
 ) -> Built:
-    """One row a model of everything below ``roots``, into a Parquet file that is replaced in one rename.
+    """One row a model of everything below ``roots``, into a Parquet file that is replaced in one step.
 
-    Roots are folders of this machine and of stores: ``s3://bucket/models``. What the file already says of models whose
-    files have the same names, sizes, times, inodes and ETags stays, unless ``fresh``. ``jobs`` above 1 start
-    processes: a script that calls this needs ``if __name__ == "__main__"``. Raises CannotOpenError for a root that
-    is not there or cannot be listed, UnsupportedError for one on a web server, MissingExtraError without duckdb,
-    TargetExistsError where the target is something else (``force`` replaces a file), CannotWriteError. What is wrong
-    with a model is in its row.
+    Roots are folders of this machine and of stores, and so is the target's: ``s3://bucket/models``. What the file
+    already says of models whose files have the same names, sizes, times, inodes and ETags stays, unless ``fresh``.
+    ``jobs`` above 1 start processes: a script that calls this needs ``if __name__ == "__main__"``. Raises
+    CannotOpenError for a root that is not there or cannot be listed, UnsupportedError for one on a web server,
+    MissingExtraError without duckdb, TargetExistsError where the target is something else (``force`` replaces a file),
+    CannotWriteError. What is wrong with a model is in its row.
     """
     given = _roots([roots] if isinstance(roots, (str, os.PathLike)) else roots)
-    path = os.fspath(target)
-    old = table.check_target(path, force=force)
     with ExitStack() as stack:
+        path = stack.enter_context(to_replace(os.fspath(target)))
+        old = table.check_target(path, force=force)
         work = stack.enter_context(TemporaryDirectory(prefix="modelglot-"))
         new = stack.enter_context(closing(table.Rows(os.path.join(work, "new.jsonl"))))
         kept = stack.enter_context(closing(table.Rows(os.path.join(work, "kept.jsonl"))))
@@ -98,17 +99,18 @@ def build_catalog(
         executor: Executor = Threads(1) if jobs == 1 else Processes(jobs)
         build.run(given, executor)
         table.write(path, old, kept, new, build.looked.values(), _made(digests))
-    models, *rest = table.counts(path)
-    return Built(path, models, new.count, *rest)
+        models, *rest = table.counts(path)
+        return Built(os.fspath(target), models, new.count, *rest)
 
 
 def query_catalog(catalog: PathLike, sql: str) -> Answer:
-    """The rows that one SELECT over the table ``catalog`` gives. It can read nothing else.
+    """The rows that one SELECT over the table ``catalog`` gives; it can read nothing else. One in a store is fetched.
 
     Raises CannotOpenError, InvalidFileError for the file; UnsafeContentError for a query that is no SELECT or reaches
     for a file; UnsupportedError for one that does not run; MissingExtraError.
     """
-    return table.query(os.fspath(catalog), sql)
+    with to_read(os.fspath(catalog)) as path:
+        return table.query(path, sql)
 
 
 class Duplicates(NamedTuple):
