@@ -24,7 +24,7 @@ from modelglot.features.catalog.licence import CARD
 from modelglot.features.catalog.names import batches
 from modelglot.features.catalog.row import Row, made_by, stamp, text
 from modelglot.features.catalog.table import Answer
-from modelglot.features.catalog.tree import address, entry, walk
+from modelglot.features.catalog.tree import address, entry, walk, without
 from modelglot.sources.opening import is_remote
 from modelglot.sources.remote.known import known
 from modelglot.sources.remote.listing import Listing
@@ -71,6 +71,7 @@ def build_catalog(
     target: PathLike,
     *,
     digests: bool = True,
+    exclude: Iterable[str] = (),
     jobs: int = 1,
     fresh: bool = False,
     force: bool = False,
@@ -80,10 +81,11 @@ def build_catalog(
 
     Roots are folders of this machine and of stores, and so is the target's: ``s3://bucket/models``. What the file
     already says of models whose files have the same names, sizes, times, inodes and ETags stays, unless ``fresh``.
-    ``jobs`` above 1 start processes: a script that calls this needs ``if __name__ == "__main__"``. Raises
-    CannotOpenError for a root that is not there or cannot be listed, UnsupportedError for one on a web server,
-    MissingExtraError without duckdb, TargetExistsError where the target is something else (``force`` replaces a file),
-    CannotWriteError. What is wrong with a model is in its row.
+    Files and folders of a name in ``exclude``, such as ``tmp*``, are passed over. ``jobs`` above 1 start processes: a
+    script that calls this needs ``if __name__ == "__main__"``. Raises CannotOpenError for a root that is not there or
+    cannot be listed, UnsupportedError for one on a web server, MissingExtraError without duckdb, TargetExistsError
+    where the target is something else (``force`` replaces a file), CannotWriteError. What is wrong with a model is in
+    its row.
     """
     given = _roots([roots] if isinstance(roots, (str, os.PathLike)) else roots)
     with ExitStack() as stack:
@@ -94,7 +96,9 @@ def build_catalog(
         kept = stack.enter_context(closing(table.Rows(os.path.join(work, "kept.jsonl"))))
         far = Listing.of(root for root in given if is_remote(root))
         stack.enter_context(known(far))
-        build = _Build(new, kept, digests, on_event, far)
+        passed = tuple(exclude)
+        stack.enter_context(without(passed))
+        build = _Build(new, kept, digests, on_event, far, passed)
         build.remember(given, None if fresh else old)
         executor: Executor = Threads(1) if jobs == 1 else Processes(jobs)
         build.run(given, executor)
@@ -168,6 +172,7 @@ class _Build:
     digests: bool
     on_event: Callable[[Progress], None] | None
     far: Listing
+    exclude: tuple[str, ...]
     marks: dict[str, bytes] = field(default_factory=dict)
     looked: dict[str, bytes] = field(default_factory=dict)
     known: dict[str, list[_OldRow]] = field(default_factory=dict)
@@ -213,7 +218,7 @@ class _Build:
         wanted = [f for f in folders if f in self.marks and f not in self.looked]
         for at in range(0, len(wanted), _FOLDERS):
             some = wanted[at : at + _FOLDERS]
-            queue.append(tuple(self._task(finding.Task(root, folder)) for folder in some))
+            queue.append(tuple(self._task(finding.Task(root, folder, exclude=self.exclude)) for folder in some))
 
     def _take(self, queue: deque[Batch], task: Task, seen: Seen[Row]) -> None:
         where = task.where

@@ -41,6 +41,7 @@ def inspect_many(
     jobs: int | None = None,
     match: Iterable[str] = (),
     collapse: bool = True,
+    exclude: Iterable[str] = (),
     limits: Limits | None = None,
 ) -> Iterator[Inspected]:
     """`inspect` of every model of ``paths``: files, folders that are one model, and patterns.
@@ -48,11 +49,12 @@ def inspect_many(
     ``models/**``, ``s3://bucket/models/**/*.gguf``: models are found as `build_catalog` finds them; one of several
     files fits where its path or one of its files does. At most ``jobs`` (4, in a store 16) are looked at a time, in
     threads, and what is ready is handed on before more is begun: they come in no order, with one job in that of the
-    walk. A store is listed once, before the first model. Nothing is raised for what is wrong with a model, a path or a
+    walk. Files and folders of a name in ``exclude``, such as ``tmp*``, are passed over. A store is listed once, before
+    the first model. Nothing is raised for what is wrong with a model, a path or a
     pattern: that is an `Inspected` with an error.
     """
     given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-    walk = _Walk(_Options(tuple(match), collapse, limits or Limits()))
+    walk = _Walk(_Options(tuple(match), collapse, limits or Limits()), tuple(exclude))
     for one in given:
         path = os.fspath(one)
         yield from walk.start(path)
@@ -107,6 +109,7 @@ class _Piece:
 @dataclass(slots=True)
 class _Walk:
     options: _Options
+    exclude: tuple[str, ...] = ()
     queue: deque[_Piece] = field(default_factory=deque)
     tree: _Tree | None = None
 
@@ -192,7 +195,7 @@ class _Walk:
         tree, path = piece.folder.tree, piece.folder.path
         with known(tree.listing), listed_once(tree.names):
             whole = piece.names is None and self._may_fit(tree, path)
-            task = Task(tree.pattern.root, path, piece.names, whole)
+            task = Task(tree.pattern.root, path, piece.names, whole, self.exclude)
             return look(task, lambda found: self._made(tree, found), self.options.limits)
 
     def _may_fit(self, tree: _Tree, folder: str) -> bool:

@@ -15,7 +15,7 @@ import click
 
 from modelglot.api.cataloguing import Built, Duplicates, Progress, build_catalog, duplicates, query_catalog
 from modelglot.cli.errors import NO
-from modelglot.cli.options import json_option, print_json
+from modelglot.cli.options import exclude_names_option, json_option, print_json
 from modelglot.core.errors import printable
 from modelglot.features.catalog.table import Answer
 from modelglot.report.lines import Line, colourful, line, plural, size, write
@@ -41,6 +41,7 @@ def catalog_command() -> None:
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: cores, at most 8).")
 @click.option("--no-digest", is_flag=True, help="Read headers only: nothing is told of equal weights.")
+@exclude_names_option
 @click.option("--fresh", is_flag=True, help="Look at everything again, whatever the file says already.")
 @click.option("--force", is_flag=True, help="Replace a file that is no catalog.")
 @click.option("--fail-on", type=click.Choice(list(_FAIL)), help="Exit code 1 where a model of the catalog is that.")
@@ -51,19 +52,21 @@ def build_command(
     output: str,
     jobs: int | None,
     no_digest: bool,
+    exclude: tuple[str, ...],
     fresh: bool,
     force: bool,
     fail_on: str | None,
     metrics: str | None,
     as_json: bool,
 ) -> int:
-    """One row a model below FOLDER, here or in a store (s3://bucket/models). A second run only looks at what has changed."""
+    """One row a model below FOLDER, here or in a store (s3://bucket/models). A second run looks at what has changed."""
     began = time.monotonic()
     with _progress() as on_event:
         built = build_catalog(
             folders,
             output,
             digests=not no_digest,
+            exclude=exclude,
             jobs=jobs or min(os.cpu_count() or 1, 8),
             fresh=fresh,
             force=force,

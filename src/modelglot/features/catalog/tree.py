@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -38,10 +41,34 @@ class Listing(NamedTuple):
     error: str | None = None
 
 
+_PASSED: ContextVar[tuple[str, ...]] = ContextVar("passed", default=())
+
+
+@contextmanager
+def without(names: Iterable[str]) -> Iterator[None]:
+    """In this block of this thread files and folders of these names, or that fit these patterns, are not seen."""
+    token = _PASSED.set(tuple(names))
+    try:
+        yield
+    finally:
+        _PASSED.reset(token)
+
+
 def listing(folder: str) -> Listing:
     """Links to folders and what is no file are left out."""
-    if is_remote(folder):
-        return _of_store(folder)
+    found = _of_store(folder) if is_remote(folder) else _of_disk(folder)
+    passed = _PASSED.get()
+    if not passed:
+        return found
+    files = {name: entry for name, entry in found.files.items() if not _fits(name, passed)}
+    return Listing(files, tuple(name for name in found.folders if not _fits(name, passed)), found.error)
+
+
+def _fits(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _of_disk(folder: str) -> Listing:
     files, folders, error = {}, [], None
     try:
         with os.scandir(folder) as entries:
