@@ -12,7 +12,8 @@ from bench.measure import machine
 
 HERE = Path(__file__).parent
 SKIP = {
-    "__init__", "__main__", "framework_files", "measure", "models", "onnx_nodes_peer", "remote_server", "simulated",
+    "__init__", "__main__", "framework_files", "measure", "models", "onnx_nodes_peer", "remote_server", "s3_server",
+    "simulated",
 }  # fmt: skip
 
 

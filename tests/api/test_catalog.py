@@ -484,3 +484,17 @@ def test_json_of_a_row(tree: Tree) -> None:
     answer = query_catalog(tree.catalog, "select * from catalog")
     assert json.dumps(dict(zip(answer.columns, map(str, answer.rows[0]), strict=True)))
     assert "stamp" not in answer.columns
+
+
+def test_numbers_for_prometheus(tree: Tree) -> None:
+    from modelglot.cli.main import run
+
+    tree.save(STATE, "a.safetensors")
+    (tree.root / "b.gguf").write_bytes(b"GGUF")
+    metrics = tree.root.parent / "catalog.prom"
+    assert run(["catalog", "build", str(tree.root), "-o", str(tree.catalog), "--metrics", str(metrics)]) == 0
+    parsed = pytest.importorskip("prometheus_client.parser", reason="the oracle of the text format")
+    families = {f.name: f for f in parsed.text_string_to_metric_families(metrics.read_text())}
+    assert [s.value for s in families["modelglot_catalog_models"].samples] == [2]
+    kinds = {s.labels["kind"]: s.value for s in families["modelglot_catalog_findings"].samples}
+    assert kinds == {"error": 1, "unsafe": 0, "unknown": 0}

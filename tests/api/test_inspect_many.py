@@ -122,6 +122,21 @@ def test_patterns(tree: Path, pattern: str, names: set[str], monkeypatch: pytest
     assert set(found(pattern, "")) == names
 
 
+def test_names_that_are_passed_over(tree: Path) -> None:
+    passed = ["x", "r*s", "*.gguf", "onnx"]
+    wanted = {name: what for name, what in (WHOLE | BROKEN).items() if not name.startswith(("x/", "runs", "onnx"))}
+    del wanted["flat/b.gguf"]
+    assert {i.path.removeprefix(f"{tree}/") for i in mg.inspect_many(f"{tree}/**", exclude=passed)} == set(wanted)
+    pytest.importorskip("duckdb")
+    from modelglot.api.cataloguing import build_catalog
+
+    target = tree.parent / "c.parquet"
+    assert build_catalog(tree, target, exclude=passed, digests=False).models == len(wanted)
+    mg.save(STATE, tree / "x/new.npz")
+    assert build_catalog(tree, target, exclude=passed, digests=False).looked_at == 0, "nobody looks there"
+    assert build_catalog(tree, target, digests=False).models == len(WHOLE | BROKEN) + 1
+
+
 def test_folders_that_cannot_hold_it_are_not_entered(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed: list[str] = []
     scandir = os.scandir

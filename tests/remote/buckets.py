@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -26,6 +26,7 @@ class Bucket:
     def __init__(self) -> None:
         self.name, self.requests = f"models{next(_NUMBERS)}", list[tuple[str, str]]()
         self.root = f"s3://{self.name}"
+        self.fault: Callable[[str], int | None] = lambda path: None  # the status of an answer that is none
         self._app = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Quiet)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -38,7 +39,12 @@ class Bucket:
     def _serve(self, environ: dict[str, Any], start: Any) -> Any:
         if "Boto3" not in environ.get("HTTP_USER_AGENT", ""):
             query = environ.get("QUERY_STRING", "")
-            self.requests.append((environ["REQUEST_METHOD"], environ["PATH_INFO"] + (f"?{query}" if query else "")))
+            path = environ["PATH_INFO"] + (f"?{query}" if query else "")
+            self.requests.append((environ["REQUEST_METHOD"], path))
+            status = self.fault(path)
+            if status is not None:
+                start(f"{status} No", [("Content-Length", "0")])
+                return [b""]
         return self._app(environ, start)
 
     def upload(self, folder: Path, prefix: str = "") -> None:

@@ -15,7 +15,9 @@ from modelglot.features.catalog.row import FileStamp
 from modelglot.features.catalog.row import stamp as stamp_of
 from modelglot.features.catalog.tree import Entry, entry, listing, walk
 from modelglot.sources.opening import is_remote, open_source
-from modelglot.sources.remote.listing import Listing, Object, can_list, children, known, object_at
+from modelglot.sources.remote.known import known
+from modelglot.sources.remote.listing import Listing
+from modelglot.sources.remote.objects import Object, can_list, children, object_at
 from modelglot.sources.remote.stores import below, folder_and_name
 
 _MANY = 16  # files of one folder: it is listed rather than each asked for
@@ -44,7 +46,7 @@ class Files:
         for root, names in wanted.items():
             if len(names) >= _MANY:
                 try:
-                    there = children(root)
+                    there, _ = children(root)
                 except ModelFileError:
                     continue  # then each is asked for, and says what is wrong
                 self._seen |= {below(root, name): there.get(name) for name in names}
@@ -78,8 +80,8 @@ class Files:
             if not name or url.startswith("hf://") or not can_list(url):
                 return _of_folder(root) if not name else _of_server(url)
             if has_kin(name):
-                beside = children(root).items()
-                return _stamped({n: _entry(o) for n, o in beside if n == name or stem(n) == stem(name)}, name)
+                beside, _ = children(root)
+                return _stamped({n: _entry(o) for n, o in beside.items() if n == name or stem(n) == stem(name)}, name)
             found = self._object(url)
         except ModelFileError:
             return Inputs(None, 0)

@@ -18,7 +18,8 @@ from modelglot.features.catalog.row import FileStamp, Row, made_by
 from modelglot.features.catalog.tree import address, entry
 from modelglot.sources.file import listed_once
 from modelglot.sources.opening import is_remote
-from modelglot.sources.remote.listing import Listing, known
+from modelglot.sources.remote.known import known
+from modelglot.sources.remote.listing import Listing
 
 AT_A_TIME = 8  # models of a store that one process asks for: it waits most of the time
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from modelglot.api import finding
+from modelglot.api.catalog_place import to_read, to_replace
 from modelglot.api.catalog_rows import Known, Task, look_at, lost, smaller, stamps
 from modelglot.api.finding import Seen
 from modelglot.api.reading import PathLike
@@ -23,9 +24,10 @@ from modelglot.features.catalog.licence import CARD
 from modelglot.features.catalog.names import batches
 from modelglot.features.catalog.row import Row, made_by, stamp, text
 from modelglot.features.catalog.table import Answer
-from modelglot.features.catalog.tree import address, entry, walk
+from modelglot.features.catalog.tree import address, entry, walk, without
 from modelglot.sources.opening import is_remote
-from modelglot.sources.remote.listing import Listing, known
+from modelglot.sources.remote.known import known
+from modelglot.sources.remote.listing import Listing
 
 _AGAIN = ("missing-extra", "cannot-open", "error")  # may be otherwise next time although the files are the same
 _FOLDERS = 16  # of one piece of work
@@ -69,45 +71,50 @@ def build_catalog(
     target: PathLike,
     *,
     digests: bool = True,
+    exclude: Iterable[str] = (),
     jobs: int = 1,
     fresh: bool = False,
     force: bool = False,
     on_event: Callable[[Progress], None] | None = None,
 ) -> Built:
-    """One row a model of everything below ``roots``, into a Parquet file that is replaced in one rename.
+    """One row a model of everything below ``roots``, into a Parquet file that is replaced in one step.
 
-    Roots are folders of this machine and of stores: ``s3://bucket/models``. What the file already says of models whose
-    files have the same names, sizes, times, inodes and ETags stays, unless ``fresh``. ``jobs`` above 1 start
-    processes: a script that calls this needs ``if __name__ == "__main__"``. Raises CannotOpenError for a root that
-    is not there or cannot be listed, UnsupportedError for one on a web server, MissingExtraError without duckdb,
-    TargetExistsError where the target is something else (``force`` replaces a file), CannotWriteError. What is wrong
-    with a model is in its row.
+    Roots are folders of this machine and of stores, and so is the target's: ``s3://bucket/models``. What the file
+    already says of models whose files have the same names, sizes, times, inodes and ETags stays, unless ``fresh``.
+    Files and folders of a name in ``exclude``, such as ``tmp*``, are passed over. ``jobs`` above 1 start processes: a
+    script that calls this needs ``if __name__ == "__main__"``. Raises CannotOpenError for a root that is not there or
+    cannot be listed, UnsupportedError for one on a web server, MissingExtraError without duckdb, TargetExistsError
+    where the target is something else (``force`` replaces a file), CannotWriteError. What is wrong with a model is in
+    its row.
     """
     given = _roots([roots] if isinstance(roots, (str, os.PathLike)) else roots)
-    path = os.fspath(target)
-    old = table.check_target(path, force=force)
     with ExitStack() as stack:
+        path = stack.enter_context(to_replace(os.fspath(target)))
+        old = table.check_target(path, force=force)
         work = stack.enter_context(TemporaryDirectory(prefix="modelglot-"))
         new = stack.enter_context(closing(table.Rows(os.path.join(work, "new.jsonl"))))
         kept = stack.enter_context(closing(table.Rows(os.path.join(work, "kept.jsonl"))))
         far = Listing.of(root for root in given if is_remote(root))
         stack.enter_context(known(far))
-        build = _Build(new, kept, digests, on_event, far)
+        passed = tuple(exclude)
+        stack.enter_context(without(passed))
+        build = _Build(new, kept, digests, on_event, far, passed)
         build.remember(given, None if fresh else old)
         executor: Executor = Threads(1) if jobs == 1 else Processes(jobs)
         build.run(given, executor)
         table.write(path, old, kept, new, build.looked.values(), _made(digests))
-    models, *rest = table.counts(path)
-    return Built(path, models, new.count, *rest)
+        models, *rest = table.counts(path)
+        return Built(os.fspath(target), models, new.count, *rest)
 
 
 def query_catalog(catalog: PathLike, sql: str) -> Answer:
-    """The rows that one SELECT over the table ``catalog`` gives. It can read nothing else.
+    """The rows that one SELECT over the table ``catalog`` gives; it can read nothing else. One in a store is fetched.
 
     Raises CannotOpenError, InvalidFileError for the file; UnsafeContentError for a query that is no SELECT or reaches
     for a file; UnsupportedError for one that does not run; MissingExtraError.
     """
-    return table.query(os.fspath(catalog), sql)
+    with to_read(os.fspath(catalog)) as path:
+        return table.query(path, sql)
 
 
 class Duplicates(NamedTuple):
@@ -165,6 +172,7 @@ class _Build:
     digests: bool
     on_event: Callable[[Progress], None] | None
     far: Listing
+    exclude: tuple[str, ...]
     marks: dict[str, bytes] = field(default_factory=dict)
     looked: dict[str, bytes] = field(default_factory=dict)
     known: dict[str, list[_OldRow]] = field(default_factory=dict)
@@ -210,7 +218,7 @@ class _Build:
         wanted = [f for f in folders if f in self.marks and f not in self.looked]
         for at in range(0, len(wanted), _FOLDERS):
             some = wanted[at : at + _FOLDERS]
-            queue.append(tuple(self._task(finding.Task(root, folder)) for folder in some))
+            queue.append(tuple(self._task(finding.Task(root, folder, exclude=self.exclude)) for folder in some))
 
     def _take(self, queue: deque[Batch], task: Task, seen: Seen[Row]) -> None:
         where = task.where

@@ -22,7 +22,7 @@ from modelglot.core.format import Format, Match
 from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.features.catalog.names import is_meant, is_plain, may_be_weights
-from modelglot.features.catalog.tree import Listing, address, listing
+from modelglot.features.catalog.tree import Listing, address, listing, without
 from modelglot.formats import registry
 from modelglot.sources.file import link_stays
 from modelglot.sources.opening import is_remote, open_files, probe
@@ -38,13 +38,14 @@ T = TypeVar("T")
 class Task:
     """``names`` are files to look at; None is the folder itself, to be told what is in it. ``root`` is the tree.
 
-    ``whole`` is False for a folder that is not to be read as one model.
+    ``whole`` is False for a folder that is not to be read as one model. ``exclude`` are names that are passed over.
     """
 
     root: str
     folder: str
     names: tuple[str, ...] | None = None
     whole: bool = True
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def look(task: Task, make: Callable[[Found], T | None], limits: Limits | None = 
     """Never raises for what is in a file: it is found with its error. ``make`` is called while files can be read."""
     bounds = limits or Limits()
     if task.names is None:
-        return _folder(task, make, bounds)
+        with without(task.exclude):
+            return _folder(task, make, bounds)
     made: list[T] = []
     owned: set[str] = set()
     for name in task.names:

@@ -21,9 +21,10 @@ from modelglot.features.catalog.tree import address
 from modelglot.features.inspect.report import InspectReport
 from modelglot.sources.file import Listed, listed_once
 from modelglot.sources.opening import is_remote, open_files
-from modelglot.sources.remote.listing import Listing, known
+from modelglot.sources.remote.known import known
+from modelglot.sources.remote.listing import Listing
 
-JOBS = 8  # a server is waited for most of the time
+_HERE, _FAR = 4, 16  # at a time: a server is waited for most of the time
 
 
 class Inspected(NamedTuple):
@@ -37,28 +38,30 @@ class Inspected(NamedTuple):
 def inspect_many(
     paths: PathLike | Iterable[PathLike],
     *,
-    jobs: int = JOBS,
+    jobs: int | None = None,
     match: Iterable[str] = (),
     collapse: bool = True,
+    exclude: Iterable[str] = (),
     limits: Limits | None = None,
 ) -> Iterator[Inspected]:
     """`inspect` of every model of ``paths``: files, folders that are one model, and patterns.
 
     ``models/**``, ``s3://bucket/models/**/*.gguf``: models are found as `build_catalog` finds them; one of several
-    files fits where its path or one of its files does. At most ``jobs`` are looked at a time, in threads, and what is
-    ready is handed on before more is begun: they come in no order, with one job in that of the walk. A store is listed
-    once, before the first model. Nothing is raised for what is wrong with a model, a path or a pattern: that is an
-    `Inspected` with an error.
+    files fits where its path or one of its files does. At most ``jobs`` (4, in a store 16) are looked at a time, in
+    threads, and what is ready is handed on before more is begun: they come in no order, with one job in that of the
+    walk. Files and folders of a name in ``exclude``, such as ``tmp*``, are passed over. A store is listed once, before
+    the first model. Nothing is raised for what is wrong with a model, a path or a
+    pattern: that is an `Inspected` with an error.
     """
     given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-    walk = _Walk(_Options(tuple(match), collapse, limits or Limits()))
+    walk = _Walk(_Options(tuple(match), collapse, limits or Limits()), tuple(exclude))
     for one in given:
         path = os.fspath(one)
         yield from walk.start(path)
         if is_pattern(path):  # what was begun is finished first: one listing at a time in memory
-            yield from walk.run(jobs)
+            yield from walk.run(jobs or (_FAR if is_remote(path) else _HERE))
             yield from walk.end(path)
-    yield from walk.run(jobs)
+    yield from walk.run(jobs or _HERE)
 
 
 def has_patterns(paths: Iterable[str]) -> bool:
@@ -106,6 +109,7 @@ class _Piece:
 @dataclass(slots=True)
 class _Walk:
     options: _Options
+    exclude: tuple[str, ...] = ()
     queue: deque[_Piece] = field(default_factory=deque)
     tree: _Tree | None = None
 
@@ -191,7 +195,7 @@ class _Walk:
         tree, path = piece.folder.tree, piece.folder.path
         with known(tree.listing), listed_once(tree.names):
             whole = piece.names is None and self._may_fit(tree, path)
-            task = Task(tree.pattern.root, path, piece.names, whole)
+            task = Task(tree.pattern.root, path, piece.names, whole, self.exclude)
             return look(task, lambda found: self._made(tree, found), self.options.limits)
 
     def _may_fit(self, tree: _Tree, folder: str) -> bool:

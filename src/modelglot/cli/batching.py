@@ -15,8 +15,7 @@ from modelglot.cli.errors import NO
 from modelglot.cli.options import executor_options, json_option, print_json
 from modelglot.core.errors import printable
 from modelglot.report.lines import Line, line, plural, size, write
-from modelglot.report.prometheus import Metric, exposition
-from modelglot.sources.sink import replacing
+from modelglot.report.prometheus import Metric, write_metrics
 
 _STYLES = {"done": "green", "skipped": "dim", "failed": "red", "blocked": "yellow"}
 
@@ -89,5 +88,4 @@ def _write_metrics(summary: Summary, name: str, path: str) -> None:
         Metric("modelglot_batch_duration_seconds", "How long the last run took.", {labels: summary.seconds}),
         Metric("modelglot_batch_end_timestamp_seconds", "When the last run ended.", {labels: time.time()}),
     ]  # fmt: skip
-    with replacing(path, force=True) as place, open(place, "w", encoding="utf-8") as file:
-        file.write(exposition(metrics))
+    write_metrics(metrics, path)

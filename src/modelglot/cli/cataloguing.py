@@ -15,10 +15,11 @@ import click
 
 from modelglot.api.cataloguing import Built, Duplicates, Progress, build_catalog, duplicates, query_catalog
 from modelglot.cli.errors import NO
-from modelglot.cli.options import json_option, print_json
+from modelglot.cli.options import exclude_names_option, json_option, print_json
 from modelglot.core.errors import printable
 from modelglot.features.catalog.table import Answer
 from modelglot.report.lines import Line, colourful, line, plural, size, write
+from modelglot.report.prometheus import Metric, write_metrics
 
 _FILE = "catalog.parquet"
 _FAIL = {"unknown": ("unknown", "unsafe"), "unsafe": ("unsafe",), "error": ("errors",)}
@@ -35,30 +36,37 @@ def catalog_command() -> None:
 
 @catalog_command.command("build")
 @click.argument("folders", nargs=-1, required=True, metavar="FOLDER...")
-@click.option("-o", "--output", default=_FILE, show_default=True, metavar="FILE", help="The Parquet file.")
+@click.option(
+    "-o", "--output", default=_FILE, show_default=True, metavar="FILE", help="The Parquet file, here or in a store."
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: cores, at most 8).")
 @click.option("--no-digest", is_flag=True, help="Read headers only: nothing is told of equal weights.")
+@exclude_names_option
 @click.option("--fresh", is_flag=True, help="Look at everything again, whatever the file says already.")
 @click.option("--force", is_flag=True, help="Replace a file that is no catalog.")
 @click.option("--fail-on", type=click.Choice(list(_FAIL)), help="Exit code 1 where a model of the catalog is that.")
+@click.option("--metrics", metavar="FILE", help="Write numbers of the catalog for Prometheus (textfile collector).")
 @json_option
 def build_command(
     folders: tuple[str, ...],
     output: str,
     jobs: int | None,
     no_digest: bool,
+    exclude: tuple[str, ...],
     fresh: bool,
     force: bool,
     fail_on: str | None,
+    metrics: str | None,
     as_json: bool,
 ) -> int:
-    """One row a model below FOLDER. A second run only looks at what has changed."""
+    """One row a model below FOLDER, here or in a store (s3://bucket/models). A second run looks at what has changed."""
     began = time.monotonic()
     with _progress() as on_event:
         built = build_catalog(
             folders,
             output,
             digests=not no_digest,
+            exclude=exclude,
             jobs=jobs or min(os.cpu_count() or 1, 8),
             fresh=fresh,
             force=force,
@@ -68,7 +76,23 @@ def build_command(
         print_json({"schema": "modelglot.catalog-build/1", **_document(built)})
     else:
         write(_built_lines(built, time.monotonic() - began))
+    if metrics is not None:
+        write_metrics(_metrics(built, output, time.monotonic() - began), metrics)
     return NO if fail_on and any(getattr(built, field) for field in _FAIL[fail_on]) else 0
+
+
+def _metrics(built: Built, name: str, seconds: float) -> list[Metric]:
+    labels = (("catalog", os.path.basename(name)),)
+    kinds = {"error": built.errors, "unsafe": built.unsafe, "unknown": built.unknown}
+    return [
+        Metric("modelglot_catalog_models", "Models in the catalog.", {labels: built.models}),
+        Metric("modelglot_catalog_findings", "Models that could not be read, are unsafe, or unknown to scan.",
+               {(*labels, ("kind", kind)): count for kind, count in kinds.items()}),
+        Metric("modelglot_catalog_bytes", "Bytes of all weight files.", {labels: built.nbytes}),
+        Metric("modelglot_catalog_looked_at", "Models that the last build looked at.", {labels: built.looked_at}),
+        Metric("modelglot_catalog_build_seconds", "How long the last build took.", {labels: seconds}),
+        Metric("modelglot_catalog_end_timestamp_seconds", "When the last build ended.", {labels: time.time()}),
+    ]  # fmt: skip
 
 
 def _document(built: Built) -> dict[str, Any]:

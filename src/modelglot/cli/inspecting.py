@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 import click
 
 from modelglot.api.inspecting import inspect
-from modelglot.api.inspecting_many import JOBS, Inspected, has_patterns, inspect_many
+from modelglot.api.inspecting_many import Inspected, has_patterns, inspect_many
 from modelglot.cli.errors import error_lines, exit_code, show_error
-from modelglot.cli.options import from_option, json_option, limit_option, print_json
+from modelglot.cli.options import exclude_names_option, from_option, json_option, limit_option, print_json
 from modelglot.core.errors import ModelFileError
 from modelglot.core.limits import Limits
 from modelglot.features.inspect.report import InspectReport
@@ -28,8 +28,9 @@ from modelglot.report.lines import colourful, line, write
 @click.option("--cost", is_flag=True, help="Count the operations of the graph and the memory of its values.")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=TYPE[SIZES]",
               help="Count for an input of this size: x=f32[1,3,224,224]; other axes without a size are 1.")  # fmt: skip
-@click.option("--jobs", type=click.IntRange(min=1), default=JOBS, show_default=True,
-              help="Models that are looked at a time, where a pattern finds them.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(min=1),
+              help="Models at a time, where a pattern finds them (default: 4; in a store 16).")  # fmt: skip
+@exclude_names_option
 @from_option
 @limit_option
 @json_option
@@ -41,7 +42,8 @@ def inspect_command(
     metadata: bool,
     cost: bool,
     inputs: tuple[str, ...],
-    jobs: int,
+    jobs: int | None,
+    exclude: tuple[str, ...],
     format: str | None,
     limits: Limits,
     as_json: bool,
@@ -53,8 +55,8 @@ def inspect_command(
     """
     if has_patterns(paths):
         if format or cost or inputs or depth or full or metadata:
-            raise click.UsageError("a pattern goes with --json, --match, --limit and --jobs alone")
-        return _many(inspect_many(paths, jobs=jobs, match=match, limits=limits), as_json)
+            raise click.UsageError("a pattern goes with --json, --match, --limit, --exclude and --jobs alone")
+        return _many(inspect_many(paths, jobs=jobs, match=match, exclude=exclude, limits=limits), as_json)
     worst = 0
     for number, path in enumerate(paths):
         try:

@@ -41,6 +41,12 @@ def from_option(command: F) -> F:
 
 include_option = click.option("--include", multiple=True, metavar="GLOB", help="Only tensors whose name fits.")
 exclude_option = click.option("--exclude", multiple=True, metavar="GLOB", help="No tensors whose name fits.")
+exclude_names_option = click.option(
+    "--exclude",
+    multiple=True,
+    metavar="NAME",
+    help="Pass over files and folders of that name, or that fit it: 'tmp*'.",
+)
 component_option = click.option(
     "--component", metavar="NAME", help="Part of a training checkpoint: model, ema, optimizer, or one of its keys."
 )

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from functools import cached_property
 from operator import itemgetter
 
 from modelglot.containers import zip_directory
 from modelglot.containers.zip_directory import LOCAL, Member, visible_names
 from modelglot.core.errors import DamagedFileError, InvalidFileError, LimitError, UnsupportedError, located, printable
 from modelglot.core.format import Source
+from modelglot.core.lazy import lazy
 from modelglot.core.limits import MIB, Limits
 from modelglot.core.notes import Note
 from modelglot.core.tensor import Extent
@@ -53,7 +53,7 @@ class Archive:
             self._note("zip-trailing", f"{end.trailing:,} bytes after the zip archive, which readers skip")
         self._names_noted()
 
-    @cached_property
+    @lazy
     def by_name(self) -> dict[str, Member]:
         """The member of each name; of two with one name the last, as loaders take it (a note says so)."""
         return {m.name: m for m in self.members}

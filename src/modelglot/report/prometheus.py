@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from modelglot.sources.sink import replacing
+
 
 class Metric(NamedTuple):
     """``values``: labels -> number. Only gauges: a file is what the last run found."""
@@ -23,6 +25,12 @@ def exposition(metrics: list[Metric]) -> str:
             shown = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
             lines.append(f"{metric.name}{{{shown}}} {value:.17g}")
     return "\n".join(lines) + "\n"
+
+
+def write_metrics(metrics: list[Metric], path: str) -> None:
+    """Replaces the file in one rename. Raises CannotWriteError."""
+    with replacing(path, force=True) as place, open(place, "w", encoding="utf-8") as file:
+        file.write(exposition(metrics))
 
 
 def _escaped(text: str) -> str:

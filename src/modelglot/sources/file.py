@@ -7,9 +7,9 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import cached_property
 
 from modelglot.core.errors import CannotOpenError, DamagedFileError, UnsafeContentError
+from modelglot.core.lazy import lazy
 from modelglot.core.model import FileRef
 from modelglot.sources.names import check_name
 
@@ -104,15 +104,15 @@ class FileProbe:
             with FileSource(path) as source:
                 self.size = source.size
 
-    @cached_property
+    @lazy
     def names(self) -> tuple[str, ...]:
         return list_names(self.path if self.is_folder else os.path.dirname(os.path.abspath(self.path)))
 
-    @cached_property
+    @lazy
     def head(self) -> bytes:
         return self._read(0)
 
-    @cached_property
+    @lazy
     def tail(self) -> bytes:
         return self._read(max(0, self.size - TAIL), TAIL)
 

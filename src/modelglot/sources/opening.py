@@ -7,7 +7,7 @@ import os
 from modelglot.core.errors import CannotOpenError
 from modelglot.sources.file import FileProbe, FileSource, LocalFiles
 from modelglot.sources.remote.files import RemoteFiles, RemoteProbe
-from modelglot.sources.remote.listing import ListedSource, source_of
+from modelglot.sources.remote.known import ListedSource, source_of
 from modelglot.sources.remote.parts import PartSink
 from modelglot.sources.remote.sink import RemoteSink
 from modelglot.sources.remote.source import RemoteSource

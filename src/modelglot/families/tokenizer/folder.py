@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 from modelglot.containers import strict_json
 from modelglot.core.errors import InvalidFileError, located
+from modelglot.core.lazy import lazy
 
 Read = Callable[[str], "bytes | None"]
 
@@ -33,15 +33,15 @@ class Folder:
         raw = self.read(name)
         return None if raw is None else raw.decode("utf-8", "replace")
 
-    @cached_property
+    @lazy
     def config(self) -> dict[str, Any]:
         return self.json("config.json")
 
-    @cached_property
+    @lazy
     def tokenizer(self) -> dict[str, Any]:
         """tokenizer.json, which has everything for the fast tokenizers."""
         return self.json("tokenizer.json")
 
-    @cached_property
+    @lazy
     def settings(self) -> dict[str, Any]:
         return self.json("tokenizer_config.json")

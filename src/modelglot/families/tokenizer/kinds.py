@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 from modelglot.core.errors import InvalidFileError
+from modelglot.core.lazy import lazy
 from modelglot.families.tokenizer.specials import IDS, PREFIX
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
@@ -35,7 +35,7 @@ class Vocabulary:
                 return found
         return None
 
-    @cached_property
+    @lazy
     def unknown(self) -> int | None:
         found = self.special("unk")
         return self.types.index(UNKNOWN) if found is None and UNKNOWN in self.types else found
@@ -44,7 +44,7 @@ class Vocabulary:
         """``add_bos_token`` and the like; ``default`` is what llama.cpp takes where the file does not say."""
         return bool(self.metadata.get(f"{PREFIX}add_{role}_token", default))
 
-    @cached_property
+    @lazy
     def last_used(self) -> int:
         """One past the last token that is not padding."""
         return next((n + 1 for n in reversed(range(len(self.types))) if self.types[n] != UNUSED), 0)

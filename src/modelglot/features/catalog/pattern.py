@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cached_property
 
 from modelglot.core.errors import CannotOpenError, UnsupportedError
+from modelglot.core.lazy import lazy
 from modelglot.core.urls import public
 from modelglot.sources.opening import is_remote
-from modelglot.sources.remote.listing import can_list
+from modelglot.sources.remote.objects import can_list
 
 _SIGNS = re.compile(r"[*?\[]")
 _TOKEN = re.compile(r"\*+|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
@@ -75,7 +75,7 @@ class Pattern:
     def _below(self, path: str) -> str:
         return path[len(self.root.rstrip("/")) :].strip("/")
 
-    @cached_property
+    @lazy
     def _whole(self) -> re.Pattern[str]:
         made = []
         for number, part in enumerate(self.parts, 1):

@@ -1,19 +1,22 @@
 """Folders of a tree and what they look like from outside: enough to tell which have changed since the last time.
 
-Of a tree in a store that is what its listing says: the functions here answer inside of `listing.known`.
+Of a tree in a store that is what its listing says: the functions here answer inside of `known.known`.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import NamedTuple
 
 from modelglot.sources.file import reason
 from modelglot.sources.opening import is_remote
-from modelglot.sources.remote.listing import known_folder, known_object
+from modelglot.sources.remote.known import known_folder, known_object
 
 MARK = 12  # bytes of a folder's mark
 
@@ -38,10 +41,34 @@ class Listing(NamedTuple):
     error: str | None = None
 
 
+_PASSED: ContextVar[tuple[str, ...]] = ContextVar("passed", default=())
+
+
+@contextmanager
+def without(names: Iterable[str]) -> Iterator[None]:
+    """In this block of this thread files and folders of these names, or that fit these patterns, are not seen."""
+    token = _PASSED.set(tuple(names))
+    try:
+        yield
+    finally:
+        _PASSED.reset(token)
+
+
 def listing(folder: str) -> Listing:
     """Links to folders and what is no file are left out."""
-    if is_remote(folder):
-        return _of_store(folder)
+    found = _of_store(folder) if is_remote(folder) else _of_disk(folder)
+    passed = _PASSED.get()
+    if not passed:
+        return found
+    files = {name: entry for name, entry in found.files.items() if not _fits(name, passed)}
+    return Listing(files, tuple(name for name in found.folders if not _fits(name, passed)), found.error)
+
+
+def _fits(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _of_disk(folder: str) -> Listing:
     files, folders, error = {}, [], None
     try:
         with os.scandir(folder) as entries:
@@ -69,7 +96,7 @@ def _of_store(url: str) -> Listing:
     if found is None:
         return Listing({}, (), "no such folder")
     files = {n: Entry(o.size, o.mtime_ns, 0, o.etag) for n, o in sorted(found.files.items()) if not n.startswith(".")}
-    return Listing(files, tuple(sorted(n for n in found.folders if not n.startswith("."))))
+    return Listing(files, tuple(sorted(n for n in found.folders if not n.startswith("."))), found.error)
 
 
 def entry(path: str) -> Entry | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from modelglot.core.cost import Cost
 from modelglot.core.graph import Graph
+from modelglot.core.lazy import lazy
 from modelglot.core.metadata import Metadata, is_array
 from modelglot.core.model import Model, ties
 from modelglot.core.notes import Note
@@ -58,7 +58,7 @@ class InspectReport:
     family: str | None = None
     cost: Cost | None = None
 
-    @cached_property
+    @lazy
     def tree(self) -> Branch:
         """Made when it is asked for: with 100,000 tensors it takes longer than all else, and few need it."""
         return build(self.model.tensors, collapse=self.collapse)

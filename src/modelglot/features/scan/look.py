@@ -6,12 +6,12 @@ import codecs
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from modelglot.containers.hdf5.described import MAGIC, Described, Packed, Run, described
 from modelglot.core.errors import LimitError, ModelFileError
 from modelglot.core.format import FileSet, Format
+from modelglot.core.lazy import lazy
 from modelglot.core.model import Model
 from modelglot.features.scan.piece import Piece
 
@@ -35,7 +35,7 @@ class Look:
     def suffix(self) -> str:
         return self.name.rpartition(".")[2] if "." in self.name else ""
 
-    @cached_property
+    @lazy
     def is_text(self) -> bool:
         """UTF-8 without control characters, to the end; the whole is read for that."""
         window, decoder = self.piece.window, codecs.getincrementaldecoder("utf-8")()
@@ -50,7 +50,7 @@ class Look:
             return False
         return True
 
-    @cached_property
+    @lazy
     def text(self) -> str | None:
         """Raises LimitError for text above ``limits.index``."""
         if not self.is_text:
@@ -58,7 +58,7 @@ class Look:
         self.piece.limits.check("index", self.piece.window.length, "the text")
         return self.piece.window.read(0, self.piece.window.length).decode()
 
-    @cached_property
+    @lazy
     def json(self) -> Any:
         """Objects are `Pairs`. None for what does not begin as JSON does or is none."""
         begins = self.piece.head(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
@@ -73,7 +73,7 @@ class Look:
 
     json_is_broken = False
 
-    @cached_property
+    @lazy
     def hdf5(self) -> Described | None:
         """What an HDF5 file holds, with the texts that Keras keeps; None for what is none.
 

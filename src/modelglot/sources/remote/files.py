@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 
 from modelglot.core.errors import CannotOpenError
+from modelglot.core.lazy import lazy
 from modelglot.core.model import FileRef
 from modelglot.sources.names import check_name
-from modelglot.sources.remote.listing import (
-    MOST_LISTED,
-    ListedSource,
-    can_list,
-    known_folder,
-    known_names,
-    known_object,
-    objects,
-    source_of,
-)
+from modelglot.sources.remote.known import ListedSource, known_folder, known_names, known_object, source_of
+from modelglot.sources.remote.objects import can_list, objects
 from modelglot.sources.remote.source import RemoteSource
 from modelglot.sources.remote.stores import below, folder_and_name, is_remote
 
+MOST_LISTED = 100_000  # objects around one model
 _DEEP = 32  # levels of folders
 HEAD, TAIL = 4096, 65557  # the end of a zip file is looked for that far
 
@@ -52,11 +45,11 @@ class RemoteFiles:
             return False
         return True
 
-    @cached_property
+    @lazy
     def _can_list(self) -> bool:
         return len(self._listed) > 1 or not self.primary
 
-    @cached_property
+    @lazy
     def _listed(self) -> tuple[str, ...]:
         alone = (self.primary,) if self.primary else ()
         try:
@@ -105,11 +98,11 @@ class RemoteProbe:
     def names(self) -> tuple[str, ...]:
         return self._files.names()
 
-    @cached_property
+    @lazy
     def head(self) -> bytes:
         return self._read(0, HEAD)
 
-    @cached_property
+    @lazy
     def tail(self) -> bytes:
         return self._read(max(0, self.size - TAIL), TAIL)
 
