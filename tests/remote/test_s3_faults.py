@@ -17,7 +17,8 @@ import pytest
 
 import modelglot as mg
 from modelglot.cli.main import run
-from modelglot.sources.remote import sink, stores
+from modelglot.sources import opening
+from modelglot.sources.remote import sink, stores, uploads
 
 from .proxy import Proxy
 
@@ -42,6 +43,8 @@ def before(bucket: Any, moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
     monkeypatch.setattr(stores, "_RETRIES", QUICK)
     monkeypatch.setattr(sink, "_PART", 5 << 20)
+    monkeypatch.setattr(uploads, "_PART", 5 << 20)
+    monkeypatch.setattr(uploads, "_ATTEMPTS", 3)
     yield one
     for proxy in running:
         proxy.close()
@@ -142,12 +145,13 @@ WRITES = [
 ]
 
 
-@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize(("old", "way"), [(False, "sent"), (True, "sent"), (True, "staged")])
 @pytest.mark.parametrize(("on", "fault", "times", "after", "code"), WRITES)
 def test_writing(
-    on: str, fault: str, times: int | None, after: int, code: int, old: bool,
-    bucket: Any, before: Before, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    on: str, fault: str, times: int | None, after: int, code: int, old: bool, way: str,
+    bucket: Any, before: Before, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    monkeypatch.setattr(opening, "in_parts", lambda url: way == "sent")
     if old and on == "head":
         pytest.skip("with `--force` nobody asks")
     if old:
@@ -169,11 +173,11 @@ def test_writing(
 def test_of_a_folder_the_index_comes_last(bucket: Any, before: Before, model: Path, tmp_path: Path) -> None:
     """Whoever finds the index finds all shards."""
     arguments = ["convert", str(model), "s3://models/m/", "--to", "safetensors", "--max-shard-size", "4MB"]
-    before("put", "500", None, after=2)
+    before("complete", "500", None, after=2)
     assert run(arguments) == 9
     there = {o["Key"] for o in bucket.list_objects_v2(Bucket="models").get("Contents", ())}
     assert not any(key.endswith(".json") for key in there)
-    before("put", "500", 1)
+    before("complete", "500", 1)
     assert run([*arguments, "--force"]) == 0
     index = json.loads(bucket.get_object(Bucket="models", Key="m/model.safetensors.index.json")["Body"].read())
     assert mg.diff("s3://models/m/", model).same

@@ -20,6 +20,7 @@ from modelglot.core.errors import CannotWriteError
 from modelglot.core.urls import public
 
 _PART, _MOST_PARTS = 8 << 20, 9_000  # bytes of a part; S3 takes 10,000 of them, of 5 MiB at least
+_ATTEMPTS = 6  # of a request, with longer and longer pauses
 
 
 class Upload(NamedTuple):
@@ -77,7 +78,7 @@ def _client() -> Any:
 @lru_cache(4)
 def _made(endpoint: str | None) -> Any:
     config = import_module("botocore.config").Config(
-        retries={"max_attempts": 8, "mode": "standard"}, connect_timeout=20, read_timeout=60,
+        retries={"max_attempts": _ATTEMPTS, "mode": "standard"}, connect_timeout=20, read_timeout=60,
         request_checksum_calculation="when_required",  # MD5 is what every store that speaks S3 knows
     )  # fmt: skip
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
@@ -92,8 +93,18 @@ def _talking(url: str) -> Iterator[None]:
     try:
         yield
     except errors.ClientError as error:
-        said = error.response.get("Error", {})
-        detail = f"{said.get('Code', '')}: {said.get('Message', '')}".strip(": ")[:200]
-        raise CannotWriteError("the store refused the upload", path=public(url), detail=detail or None) from None
+        raise _refused(url, _said(error.response)) from None
     except errors.BotoCoreError as error:
-        raise CannotWriteError("the upload failed", path=public(url), detail=type(error).__name__) from None
+        raise _refused(url, type(error).__name__) from None
+
+
+def _said(answer: Mapping[str, Any]) -> str:
+    """Status and code: what else the store says may name keys and addresses."""
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
+    code = str(answer.get("Error", {}).get("Code", ""))
+    return f"the server answers {status}{f' `{code[:40]}`' if code.isalnum() and code != str(status) else ''}"
+
+
+def _refused(url: str, detail: str) -> CannotWriteError:
+    hint = "this object was not replaced; run it again"
+    return CannotWriteError("the upload failed", path=public(url), detail=detail, hint=hint)
