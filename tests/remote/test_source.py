@@ -136,9 +136,13 @@ def test_reports_do_not_show_what_is_signed(tmp_path: Path, serve: Serve, capsys
 
     mg.save({"w": np.zeros((8, 8), np.float32)}, tmp_path / "a.safetensors")
     (tmp_path / "bad.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:-50])
-    url = f"{serve(tmp_path).url}/a.safetensors?signature=secret"
-    for verb in (["inspect"], ["inspect", "--json"], ["scan"], ["scan", "--json"], ["digest", "--json"], ["verify"]):
+    url = f"{serve(tmp_path).url}/a.safetensors?signature=secret".replace("://", "://user:secret@")
+    for verb in (
+        ["inspect"], ["inspect", "--json"], ["scan"], ["scan", "--json"], ["digest"], ["digest", "--json"], ["verify"],
+        ["check", "--for", "llama.cpp"], ["check", "--for", "transformers", "--json"], ["stats"],
+    ):  # fmt: skip
         assert run([*verb, url]) in (0, 1), verb
+    assert run(["convert", "--dry-run", "--json", url, str(tmp_path / "c.npz")]) == 0
     assert run(["diff", url, url]) == 0
     assert run(["compare", "--json", url, url]) == 0
     assert run(["convert", url, str(tmp_path / "b.npz")]) == 0

@@ -87,3 +87,27 @@ def test_what_is_wrong(tmp_path: Path, monkeypatch: Any) -> None:
             modelglot.open(f"ollama://{name}")
     with pytest.raises(CannotOpenError, match="no such model"):
         modelglot.open("ollama://nothing")
+
+
+def test_the_verbs_that_look_at_files(tmp_path: Path, monkeypatch: Any) -> None:
+    """`scan` looks at all that a runtime would load, `verify` holds the model against the digest it is called by."""
+    path = build(tmp_path)
+    manifest = json.loads(path.read_text())
+    adapter = {"mediaType": "application/vnd.ollama.image.adapter", **blob(tmp_path, b"cos\nsystem\n(S'x'\ntR.")}
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    assert [f.verdict for f in modelglot.scan("ollama://tiny").files] == ["safe"]
+    found = modelglot.verify("ollama://tiny")
+    assert (found.path, [c.what for c in found.checks if c.state == "right"]) == (
+        "ollama://tiny", ["the SHA-256 that is its name"],
+    )  # fmt: skip
+    path.write_text(json.dumps(manifest | {"layers": [*manifest["layers"], adapter]}))
+    assert [f.verdict for f in modelglot.scan("ollama://tiny").files] == ["safe", "unsafe"]
+    assert modelglot.digest("ollama://tiny").total == modelglot.digest(path).total
+    assert modelglot.diff("ollama://tiny", path).same
+    assert modelglot.compare("ollama://tiny", path).tensors
+    model = tmp_path / "blobs" / manifest["layers"][0]["digest"].replace(":", "-")
+    model.write_bytes(model.read_bytes()[:-4] + b"oops")
+    assert not modelglot.verify("ollama://tiny").ok
+    assert [f.findings[0].what for f in modelglot.scan("ollama://nobody").files] == [
+        "no such model in the store of Ollama"
+    ]

@@ -8,6 +8,7 @@ from modelglot.api.folders import folder_of
 from modelglot.api.reading import PathLike, read_model
 from modelglot.core.errors import CannotOpenError, LimitError, MissingExtraError, ModelFileError
 from modelglot.core.limits import Limits
+from modelglot.core.urls import public
 from modelglot.families.tokenizer.folder import Folder
 from modelglot.sources.file import LocalFiles
 from modelglot.targets import registry
@@ -32,9 +33,9 @@ def subject_of(path: str, format: str | None, limits: Limits) -> Subject:
     except (CannotOpenError, LimitError, MissingExtraError):
         raise
     except ModelFileError as error:
-        return Subject(path, None, error, _names(path, limits))
+        return Subject(public(path), None, error, _names(path, limits))
     folder = _names(path, limits) if os.path.isdir(path) else folder_of(model, path, limits)
-    return Subject(path, model, None, folder)
+    return Subject(public(path), model, None, folder)
 
 
 def _names(path: str, limits: Limits) -> Folder:

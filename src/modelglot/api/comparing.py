@@ -85,11 +85,11 @@ def diff(
     for path in (left, right):
         model, said = _weights(path, component, None)
         if said:
-            notes.append(f"{os.fspath(path)}: {said}")
+            notes.append(f"{public(os.fspath(path))}: {said}")
         model = select(model, include, exclude)
         if layout is not None:
             model, undecided = to_layout(model, layout, parse_axes(axes))
-            notes += [f"{os.fspath(path)}: {loss.what}" for loss in undecided]
+            notes += [f"{public(os.fspath(path))}: {loss.what}" for loss in undecided]
         models.append(model)
     if match == "value":
         return _by_value((public(os.fspath(left)), public(os.fspath(right))), (models[0], models[1]), tuple(notes))

@@ -26,11 +26,13 @@ _SIDES = {"template": "Go template of Ollama", "params": "parameters of Ollama",
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """``model`` is the path of the model's blob; ``others`` counts layers that are not carried, such as adapters."""
+    """``model`` is the path of the model's blob; ``others`` counts layers that are not carried, such as adapters.
+    ``loaded`` are the paths of all that is not text, the model first."""
 
     model: str
     sides: tuple[SideFile, ...]
     others: tuple[str, ...]
+    loaded: tuple[str, ...]
 
 
 def find(path: str, limits: Limits | None = None) -> Stored | None:
@@ -49,7 +51,7 @@ def find(path: str, limits: Limits | None = None) -> Stored | None:
     if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
         raise InvalidFileError("the manifest has no layers", path=path)
     blobs = _blobs(path)
-    models, sides, others = [], [], []
+    models, sides, others = [], [], dict[str, str]()
     for layer in layers:
         kind = str(layer.get("mediaType")).removeprefix(_MEDIA)
         blob = _blob(blobs, layer, path)
@@ -58,10 +60,10 @@ def find(path: str, limits: Limits | None = None) -> Stored | None:
         elif kind in _SIDES:
             sides.append(SideFile(kind, None, _SIDES[kind], _small(blob)))
         else:
-            others.append(kind)
+            others[blob] = kind
     if len(models) != 1:
         raise InvalidFileError(f"the manifest names {len(models)} models", path=path, hint="expected one GGUF blob")
-    return Stored(models[0], tuple(sides), tuple(others))
+    return Stored(models[0], tuple(sides), tuple(others.values()), (models[0], *others))
 
 
 def _blobs(path: str) -> str:

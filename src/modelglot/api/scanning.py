@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from modelglot.api import ollama_store
 from modelglot.api.reading import PathLike, detect
 from modelglot.core.errors import ModelFileError, UnknownFormatError
 from modelglot.core.format import Format
@@ -36,6 +37,9 @@ def scan(
 
 
 def _files(path: str) -> Iterator[str]:
+    if path.startswith(ollama_store.SCHEME):
+        yield from _loaded(path)
+        return
     if not os.path.isdir(path):  # also what is not there: that is said of it
         yield path
         return
@@ -48,7 +52,21 @@ def _files(path: str) -> Iterator[str]:
     yield from (str(error.filename) for error in closed)  # which cannot be opened, and is said to be so
 
 
+def _loaded(name: str) -> tuple[str, ...]:
+    """The blobs of a model of Ollama; its name where it has none, and `_one` says why."""
+    try:
+        stored = ollama_store.find(name)
+    except ModelFileError:
+        return (name,)
+    return stored.loaded if stored else (name,)
+
+
 def _one(path: str, allowed: Allowed, limits: Limits) -> FileScan:
+    if path.startswith(ollama_store.SCHEME):
+        try:
+            ollama_store.find(path)
+        except ModelFileError as error:
+            return FileScan(path, "cannot be opened", (Finding(CLOSED, UNKNOWN, error.what, path),))
     if not is_remote(path) and not os.path.lexists(path):
         return FileScan(path, "not there", (Finding(CLOSED, UNKNOWN, "no such file or folder", path),))
     try:

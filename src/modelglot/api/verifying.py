@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from modelglot.api import ollama_store
 from modelglot.api.reading import PathLike, detect, existing, read_model
 from modelglot.api.receipts import FILES, TENSORS, file_digest, read_receipt
 from modelglot.core.errors import ModelFileError
@@ -37,7 +38,9 @@ def verify(
 
     Raises CannotOpenError, UnknownFormatError; everything that is wrong inside is in the report.
     """
-    text = existing(os.fspath(path))
+    given = os.fspath(path)
+    stored = ollama_store.find(given, limits) if format is None else None
+    text = stored.model if stored else existing(given)
     bounds = limits or Limits()
     chosen = registry.get(format) if format else detect(text)[0]
     told = read_receipt(receipt) if receipt is not None else None
@@ -46,14 +49,14 @@ def verify(
         model = read_model(text, format=chosen.info.name, limits=limits)
     except ModelFileError as error:
         checks.append(Check(WRONG, error.what, error.tensor))
-        return VerifyReport(public(text), chosen.info.title, (*checks, *_named(text)))
+        return VerifyReport(public(given), chosen.info.title, (*checks, *_named(text)))
     missing = [n for n, t in model.tensors.items() if isinstance(t.data, Missing)]
     checks += [Check(WRONG, "its bytes are not there", name) for name in missing]
     kept = list(_kept(model, bounds))
     checks += [*kept, *_named(text), *(_receipt(model, text, told) if told is not None else ())]
     if told is None and not any(c.state == RIGHT for c in checks):
         checks.append(Check(NONE, f"{chosen.info.title} keeps no checksum, and there is no receipt to compare with"))
-    return VerifyReport(public(text), chosen.info.title, tuple(checks))
+    return VerifyReport(public(given), chosen.info.title, tuple(checks))
 
 
 def _kept(model: Model, limits: Limits) -> Iterator[Check]:

@@ -18,6 +18,7 @@ from modelglot.cli.options import (
     print_json,
 )
 from modelglot.core.errors import printable
+from modelglot.core.urls import public
 from modelglot.features.diff.tensors import Diff
 from modelglot.report.lines import Line, line, plural, write
 
@@ -105,5 +106,5 @@ def digest_command(
             continue
         if tensors:
             write(line(f"{value}  ", printable(name)) for name, value in found.tensors.items())
-        write([line((found.total, "bold"), f"  {printable(path)}", f"  ({found.said})" if found.said else "")])
+        write([line((found.total, "bold"), f"  {printable(public(path))}", f"  ({found.said})" if found.said else "")])
     return 0

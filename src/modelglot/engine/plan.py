@@ -17,6 +17,7 @@ from modelglot.core.model import FileRef, Model, SideFile
 from modelglot.core.notes import Loss, Note
 from modelglot.core.tensor import Derived, Inline, Missing, Stored, Tensor
 from modelglot.core.tree import plain_loss
+from modelglot.core.urls import public
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Plan:
             "schema": "modelglot.plan/1",
             "format": self.format,
             "route": list(self.route),
-            "sources": [{"path": s.path, "size": s.size} for s in self.sources],
+            "sources": [{"path": public(s.path), "size": s.size} for s in self.sources],
             "files": [{"name": f.name, "size": f.size} for f in self.layout.files],
             "bytes": self.nbytes,
             "losses": [{"kind": x.kind, "what": x.what, "hint": x.hint, "stops": x.stops} for x in self.losses],
