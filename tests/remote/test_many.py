@@ -100,6 +100,33 @@ def test_requests_a_model(bucket: Bucket, tmp_path: Path) -> None:
     assert len(counted) <= 2 + 2 * len(names)
 
 
+def test_one_folder_is_listed_too(bucket: Bucket, tmp_path: Path) -> None:
+    """Of 20 files beside the weights only those that say something are opened."""
+    mg.save(STATE, f"{tmp_path / 'hub'}/", to="safetensors", max_shard_size=2000)
+    (tmp_path / "hub/config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    for number in range(20):
+        (tmp_path / f"hub/{number}.json").write_text("{}")
+    bucket.upload(tmp_path)
+    bucket.asked()
+    report = mg.inspect(f"{bucket.root}/hub/")
+    assert len(report.model.sides) >= 21
+    shards = len(list((tmp_path / "hub").glob("*.safetensors")))
+    assert bucket.asked() == (1, shards + 2)
+
+
+def test_a_graph_with_its_weights_between_its_nodes(bucket: Bucket) -> None:
+    """5 MB of which readers want a little everywhere: after a few pieces the rest comes in one request."""
+    onnx = pytest.importorskip("onnx")
+    weights = [onnx.numpy_helper.from_array(np.full((16, 1024), n, "f4"), f"w{n}") for n in range(80)]
+    graph = onnx.helper.make_graph([], "g", [], [], weights)
+    data = onnx.helper.make_model(graph).SerializeToString()
+    bucket.put("m/a.onnx", data)
+    bucket.asked()
+    assert set(found(f"{bucket.root}/m/**", f"{bucket.root}/m/")) == {"a.onnx"}
+    assert len(data) > 5e6
+    assert bucket.asked()[1] <= 5
+
+
 def test_the_command(shared: tuple[Bucket, Path], capsys: pytest.CaptureFixture[str]) -> None:
     bucket, _ = shared
     assert run(["inspect", f"{bucket.root}/org/models/**", "--json"]) == 5

@@ -23,6 +23,7 @@ from modelglot.formats import registry
 from modelglot.passes.component import components, training_state
 from modelglot.passes.select import matches
 from modelglot.sources.opening import base_name, open_files
+from modelglot.sources.remote.known import listed
 
 
 def inspect(
@@ -41,19 +42,19 @@ def inspect(
     text = os.fspath(path)
     stored = ollama_store.find(text, limits) if format is None else None
     text = text if stored is not None else existing(text)
-    with located(path=text):
-        files = open_files(text) if stored is None else None
+    with located(path=text), listed(text):
         if stored is not None:
             model = read_model(text, limits=limits)
             chosen, why = registry.get(model.format), "the model layer of an Ollama manifest"
-        elif format:
-            chosen, why = registry.get(format), "as told"
         else:
-            chosen, found = detect(text, files)
-            why = found.why
-        if stored is None:
+            files = open_files(text)
+            if format:
+                chosen, why = registry.get(format), "as told"
+            else:
+                chosen, found = detect(text, files)
+                why = found.why
             model = read_as(chosen, text, limits or Limits(), files)
-    report = describe(model, text, chosen, why, match=match, collapse=collapse, limits=limits)
+        report = describe(model, text, chosen, why, match=match, collapse=collapse, limits=limits)
     return replace(report, cost=_cost(model, text, inputs, limits)) if count_cost else report
 
 

@@ -81,7 +81,6 @@ class _Tree:
 
     pattern: Pattern
     listing: Listing | None
-    names: Listed = field(default_factory=dict)
     owned: set[str] = field(default_factory=set)
     found: int = 0
 
@@ -92,6 +91,7 @@ class _Folder:
 
     tree: _Tree
     path: str
+    names: Listed = field(default_factory=dict)  # listings that its pieces share
     rest: list[tuple[str, ...]] = field(default_factory=list)
     below: tuple[str, ...] = ()
     waits: int = 0
@@ -193,7 +193,7 @@ class _Walk:
         if piece.folder is None:
             return Seen(((Found(piece.path, ""), self._inspected(piece.path)),))
         tree, path = piece.folder.tree, piece.folder.path
-        with known(tree.listing), listed_once(tree.names):
+        with known(tree.listing), listed_once(piece.folder.names):
             whole = piece.names is None and self._may_fit(tree, path)
             task = Task(tree.pattern.root, path, piece.names, whole, self.exclude)
             return look(task, lambda found: self._made(tree, found), self.options.limits)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from modelglot.core.errors import PlanError
 from modelglot.core.urls import public
 from modelglot.sources.remote.listing import Folder, Listing
-from modelglot.sources.remote.objects import Object, bare
+from modelglot.sources.remote.objects import Object, bare, can_list
 from modelglot.sources.remote.source import RemoteSource
+from modelglot.sources.remote.stores import is_remote
 
 _WORTH = 2 << 20  # bytes that a request is worth
 _SMALL = 16 << 20  # what is larger is only read in pieces
@@ -36,6 +37,22 @@ def known(listing: Listing | None) -> Iterator[None]:
         yield
     finally:
         _KNOWN.reset(token)
+
+
+@contextmanager
+def listed(path: str) -> Iterator[None]:
+    """`known`, for a path that is a folder of a store: what lies beside its weights is not opened to learn its size.
+
+    Not for what goes on to move bytes: of objects that are not opened, a change is not noticed. Raises CannotOpenError.
+    """
+    folder = is_remote(path) and path.endswith("/") and can_list(path.rstrip("/"))
+    with known(Listing.of([path]) if folder else _current()):
+        yield
+
+
+def _current() -> Listing | None:
+    found = _KNOWN.get()
+    return found.listing if found is not None else None
 
 
 def known_folder(url: str) -> Folder | None:
