@@ -72,7 +72,9 @@ def abort(upload: Upload) -> None:
 
 
 def _client() -> Any:
-    return _made(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
+    """The last of these names is one that only `obstore` knows; both shall talk to the same server."""
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+    return _made(next(filter(None, map(os.environ.get, names)), None))
 
 
 @lru_cache(4)
