@@ -11,7 +11,6 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-import boto3
 import numpy as np
 import pytest
 
@@ -92,10 +91,9 @@ def test_a_machine_dies_half_way(source: Path, machines: Machines, tmp_path: Pat
 
 
 @pytest.mark.parametrize("dies", [False, True])
-def test_from_bucket_to_bucket(dies: bool, source: Path, machines: Machines, store: str, tmp_path: Path) -> None:
+def test_from_bucket_to_bucket(dies: bool, source: Path, machines: Machines, bucket: Any, tmp_path: Path) -> None:
     """No disk is shared: workers read from the one and send parts to the other."""
-    client = boto3.client("s3", endpoint_url=store, region_name="us-east-1")
-    client.upload_file(str(source), "models", "in/a.safetensors")
+    bucket.upload_file(str(source), "models", "in/a.safetensors")
     killed: list[int] = []
 
     def kill(event: Progress) -> None:
@@ -113,9 +111,9 @@ def test_from_bucket_to_bucket(dies: bool, source: Path, machines: Machines, sto
     assert done.sent
     assert bool(killed) == dies
     mg.convert(source, tmp_path / "b.gguf")
-    sent = client.get_object(Bucket="models", Key=f"out{dies}/b.gguf")["Body"].read()
+    sent = bucket.get_object(Bucket="models", Key=f"out{dies}/b.gguf")["Body"].read()
     assert sent == (tmp_path / "b.gguf").read_bytes()
-    assert "Uploads" not in client.list_multipart_uploads(Bucket="models")
+    assert "Uploads" not in bucket.list_multipart_uploads(Bucket="models")
 
 
 KILLED = """

@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
-import boto3
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 
 import modelglot as mg
 from modelglot.cli.main import run
 from modelglot.core.errors import DamagedFileError, ModelFileError, PlanError, TargetExistsError
 from modelglot.engine.run import Progress
 from modelglot.formats import registry
-from modelglot.sources.remote import stores, uploads
+from modelglot.sources.remote import uploads
 
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    server = ThreadedMotoServer("127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    for key, value in {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "key",
-                       "AWS_SECRET_ACCESS_KEY": "secret-key", "AWS_REGION": "us-east-1"}.items():  # fmt: skip
-        monkeypatch.setenv(key, value)
-    stores._bucket.cache_clear()
-    client = boto3.client("s3", region_name="us-east-1")
-    urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()  # moto's state is the process's
-    client.create_bucket(Bucket="models")
-    yield client
-    server.stop()
-    stores._bucket.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ def run_plan(
     with ExitStack() as stack:
         given: dict[str, Any] = {"force": force, "resume": resume, "threads": threads, "verify": not no_verify}
         if executor != "threads" or address is not None:
-            given["executor"] = stack.enter_context(named(executor, address=address))
+            given["executor"] = stack.enter_context(named(executor, jobs=threads, address=address))
         done = finish(made, place, on_event=stack.enter_context(_progress(made)), **given)
     if receipt is not None:
         write_receipt(done, receipt)
