@@ -21,6 +21,7 @@ from modelglot.core.limits import Limits
 from modelglot.core.model import Model
 from modelglot.core.notes import Loss, Note
 from modelglot.engine.execute import Receipt
+from modelglot.engine.executors.interface import Executor
 from modelglot.engine.plan import Plan
 from modelglot.engine.run import Progress
 from modelglot.passes.quantize import quantize as quantize_pass
@@ -110,6 +111,7 @@ def pack(
     threads: int | None = None,
     verify: bool = True,
     on_event: Callable[[Progress], None] | None = None,
+    executor: Executor | None = None,
     **choices: Any,
 ) -> Receipt:
     """Make the folder ``out`` for the runtime ``target`` (ollama, llama.cpp, llm-farm, transformers).
@@ -118,4 +120,6 @@ def pack(
     Atomic and read back, as `convert` is. Raises its errors, and UnsupportedError for what would not load.
     """
     made, place = make_pack_plan(target, source, out, **choices)
-    return finish(made, place, force=force, resume=resume, threads=threads, verify=verify, on_event=on_event)
+    return finish(
+        made, place, force=force, resume=resume, threads=threads, verify=verify, on_event=on_event, executor=executor
+    )
