@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,8 @@ def test_an_upload_that_is_ended(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     proxy = before("part", "meanwhile", after=2, meanwhile=lambda: time.sleep(1))
     command = [sys.executable, "-m", "modelglot", "convert", "--force"]
-    run = subprocess.Popen([*command, str(tmp_path / "a.safetensors"), "s3://models/b.safetensors"])
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # jobs in the background are started deaf to it
+    run = subprocess.Popen([*command, str(tmp_path / "a.safetensors"), "s3://models/b.safetensors"], preexec_fn=heard)
     for _ in range(600):
         if proxy.seen.count("part") > 3:
             break
