@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,3 +56,10 @@ def test_a_catalog_of_a_repository(hub: Hub, tmp_path: Path) -> None:
 def test_a_repository_that_is_not_there(hub: Hub) -> None:
     with pytest.raises(CannotOpenError, match="cannot be listed"):
         Listing.of(["hf://owner/none"])
+
+
+def test_without_the_library_a_file_is_read_and_a_tree_is_an_error(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert mg.inspect("hf://owner/model/flat/b.gguf").document()["format"]["name"] == "gguf"
+    with pytest.raises(CannotOpenError, match="listed by `huggingface_hub`"):
+        Listing.of(["hf://owner/model"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from modelglot.engine.executors.interface import Done, Results
+from modelglot.engine.executors.interface import Done, Results, Size, nothing
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,7 +34,7 @@ def fly(
     submit: Callable[[T], Future[R]],
     queue: deque[T],
     most: Callable[[], int],
-    size: Callable[[T], int] = lambda _: 0,
+    size: Size[T] = nothing,
     most_bytes: int | None = None,
     *,
     again: bool = False,

@@ -8,6 +8,13 @@ from typing import NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+Work = Callable[[T], R]
+Size = Callable[[T], int]  # bytes that an item reads
+
+
+def nothing(_: object) -> int:
+    """The size of what has none."""
+    return 0
 
 
 class Done(NamedTuple):
@@ -39,10 +46,5 @@ class Executor(Protocol):
         ...
 
     def run(
-        self,
-        work: Callable[[T], R],
-        queue: deque[T],
-        size: Callable[[T], int] = lambda _: 0,
-        *,
-        repeatable: bool = False,
+        self, work: Work[T, R], queue: deque[T], size: Size[T] = nothing, *, repeatable: bool = False
     ) -> Results: ...

@@ -13,7 +13,7 @@ from typing import ClassVar, TypeVar
 
 from modelglot.core.errors import UnsupportedError
 from modelglot.engine.executors.flight import fly
-from modelglot.engine.executors.interface import Done, Results
+from modelglot.engine.executors.interface import Done, Results, Size, Work, nothing
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -36,14 +36,7 @@ class Processes:
     def width(self) -> int:
         return self.jobs
 
-    def run(
-        self,
-        work: Callable[[T], R],
-        queue: deque[T],
-        size: Callable[[T], int] = lambda _: 0,
-        *,
-        repeatable: bool = False,
-    ) -> Results:
+    def run(self, work: Work[T, R], queue: deque[T], size: Size[T] = nothing, *, repeatable: bool = False) -> Results:
         suspects: list[T] = []
         while queue or suspects:
             if suspects:

@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from modelglot.core.errors import CannotOpenError, MissingExtraError, UnsupportedError
 from modelglot.engine.executors.flight import fly
-from modelglot.engine.executors.interface import Done, Results
+from modelglot.engine.executors.interface import Done, Results, Size, Work, nothing
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -46,14 +46,7 @@ class Ray:
     def _most(self) -> int:
         return self.jobs or _AHEAD * self.width()
 
-    def run(
-        self,
-        work: Callable[[T], R],
-        queue: deque[T],
-        size: Callable[[T], int] = lambda _: 0,
-        *,
-        repeatable: bool = False,
-    ) -> Results:
+    def run(self, work: Work[T, R], queue: deque[T], size: Size[T] = nothing, *, repeatable: bool = False) -> Results:
         ray = _ray()
         call = ray.remote(
             num_cpus=1, memory=_MEMORY, max_retries=_RETRIES, retry_exceptions=False, scheduling_strategy="SPREAD"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from modelglot.engine.executors.flight import fly
-from modelglot.engine.executors.interface import Results
+from modelglot.engine.executors.interface import Results, Size, Work, nothing
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,13 +25,6 @@ class Threads:
     def width(self) -> int:
         return self.jobs
 
-    def run(
-        self,
-        work: Callable[[T], R],
-        queue: deque[T],
-        size: Callable[[T], int] = lambda _: 0,
-        *,
-        repeatable: bool = False,
-    ) -> Results:
+    def run(self, work: Work[T, R], queue: deque[T], size: Size[T] = nothing, *, repeatable: bool = False) -> Results:
         with ThreadPoolExecutor(self.jobs) as pool:
             yield from fly(lambda item: pool.submit(work, item), queue, self.width, size, self.most_bytes)

@@ -31,7 +31,7 @@ def _duckdb() -> Any:
     try:
         import duckdb
     except ImportError:
-        raise MissingExtraError("catalogs need `duckdb`", hint="run: pip install 'modelglot[catalog]'") from None
+        raise MissingExtraError("catalogs need `duckdb`", hint="pip install 'modelglot[catalog]'") from None
     return duckdb
 
 

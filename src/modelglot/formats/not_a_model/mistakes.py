@@ -161,7 +161,9 @@ def _beside(look: Look, text: bytes) -> Iterator[Found]:
 def _folder(look: Look) -> Iterator[Found]:
     names = {n.lower() for n in look.names}
     if not names:
-        yield Found(60, "an empty folder", "check the path")
+        yield Found(
+            60, "an empty folder, or one of folders", "`modelglot inspect 'FOLDER/**'` finds the models below it"
+        )
     elif "config.json" in names or "tokenizer.json" in names:
         yield Found(
             30,

@@ -85,7 +85,7 @@ def bare(etag: str | None) -> str:
 
 
 def _of_hub(root: str) -> Iterator[tuple[str, Object]]:
-    """Through `huggingface_hub`, where it is installed; nothing otherwise."""
+    """Through `huggingface_hub`; a file by its name needs none. Raises CannotOpenError, also where it is missing."""
     owner, _, rest = root.removeprefix("hf://").partition("/")
     name, _, below = rest.partition("/")
     name, _, revision = name.partition("@")
@@ -93,7 +93,8 @@ def _of_hub(root: str) -> Iterator[tuple[str, Object]]:
         api = import_module("huggingface_hub").HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
         found = list(api.list_repo_tree(f"{owner}/{name}", recursive=True, revision=revision or None))
     except ImportError:
-        return
+        hint = "pip install 'modelglot[hub]'"
+        raise CannotOpenError("what a repository holds is listed by `huggingface_hub`", path=root, hint=hint) from None
     except Exception as error:  # the library's own, which need no common type
         raise CannotOpenError("cannot be listed", path=root, detail=type(error).__name__) from None
     prefix = f"{below}/" if below else ""

@@ -108,5 +108,4 @@ def _said(answer: Mapping[str, Any]) -> str:
 
 
 def _refused(url: str, detail: str) -> CannotWriteError:
-    hint = "this object was not replaced; run it again"
-    return CannotWriteError("the upload failed", path=public(url), detail=detail, hint=hint)
+    return CannotWriteError("the upload failed", path=public(url), detail=detail, hint="this object was not replaced")
